@@ -1,0 +1,1 @@
+"""What ag-data offers to the registry."""

@@ -1,0 +1,1 @@
+"""What ag-eval offers to the registry."""

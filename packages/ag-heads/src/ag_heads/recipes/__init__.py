@@ -1,0 +1,1 @@
+"""Training recipes: how shipped models were made."""

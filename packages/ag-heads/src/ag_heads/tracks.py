@@ -1,0 +1,123 @@
+"""The genome-track head: non-negative signal along the sequence, for seven modalities. Source: spec/model.md 3.3."""
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+from ag_core.config import EmbeddingDims
+from ag_core.interfaces import AbstractHead, Embeddings, Predictions
+from ag_core.layers import Constant
+from ag_core.schema import is_padding, strand_partners
+from jaxtyping import Array, Float, Int, PRNGKeyArray
+
+from ag_heads.linear import MultiOrganismLinear
+from ag_heads.losses import SEGMENT, track_loss
+from ag_heads.scaling import scale_targets, unscale_predictions
+
+
+def _means(tracks: xr.Dataset) -> np.ndarray:
+    """`nonzero_mean` of each track; 1 without the column, NaN for padding (as the reference has it)."""
+    if "nonzero_mean" not in tracks:
+        return np.ones(tracks.sizes["track"], np.float32)
+    return tracks["nonzero_mean"].values.astype(np.float32)
+
+
+class GenomeTracksHead(AbstractHead):
+    """softplus(linear) times a learnt positive scale, at one or more resolutions.
+
+    `tracks` has one table for each organism, all of equal length (padded). `squash` marks RNA-seq's 0.75 power;
+    `shift_reverse` marks cut-site signals that belong to a base's left edge, so that reverse-complemented
+    predictions move one position to the right (DNase).
+    """
+
+    linears: dict[int, MultiOrganismLinear]
+    scales: dict[int, Float[Array, "organism track"]]
+    means: Constant
+    real: Constant
+    partners: Constant
+    modality: str = eqx.field(static=True)
+    resolutions: tuple[int, ...] = eqx.field(static=True)
+    squash: bool = eqx.field(static=True)
+    shift_reverse: bool = eqx.field(static=True)
+    requires: tuple[str, ...] = eqx.field(static=True)
+    official: ClassVar = {"linears": "resolution_{i}/multi_organism_linear", "scales": "resolution_{i}/learnt_scale"}
+
+    def __init__(
+        self,
+        tracks: Sequence[xr.Dataset],
+        dims: EmbeddingDims,
+        *,
+        modality: str,
+        resolutions: tuple[int, ...],
+        squash: bool = False,
+        shift_reverse: bool = False,
+        key: PRNGKeyArray,
+    ):
+        sizes = {table.sizes["track"] for table in tracks}
+        if len(sizes) != 1:
+            raise ValueError(f"{modality}: organisms have {sorted(sizes)} tracks; pad the tables to equal length")
+        organisms, count = len(tracks), sizes.pop()
+        self.modality, self.resolutions = modality, tuple(resolutions)
+        self.squash, self.shift_reverse, self.requires = squash, shift_reverse, ()
+        channels = {1: dims.bp1, 128: dims.bp128}
+        keys = jax.random.split(key, len(self.resolutions))
+        self.linears = {
+            r: MultiOrganismLinear(organisms, channels[r], count, key=k)
+            for r, k in zip(self.resolutions, keys, strict=True)
+        }
+        self.scales = {r: jnp.ones((organisms, count)) for r in self.resolutions}
+        self.means = Constant(jnp.asarray(np.stack([_means(table) for table in tracks])))
+        self.real = Constant(jnp.asarray(np.stack([~is_padding(table) for table in tracks])))
+        self.partners = Constant(jnp.asarray(np.stack([strand_partners(table) for table in tracks])))
+
+    def __call__(
+        self, embeddings: Embeddings, organism: Int[Array, ""], context: Mapping[str, Predictions]
+    ) -> Predictions:
+        """`scaled_predictions_{r}bp` (model space) and `predictions_{r}bp` (experimental units; NaN in padding)."""
+        predictions = {}
+        for r in self.resolutions:
+            raw = self.linears[r](embeddings.at(r), organism)
+            scaled = jax.nn.softplus(raw) * jax.nn.softplus(self.scales[r][organism].astype(jnp.float32))
+            predictions[f"scaled_predictions_{r}bp"] = scaled
+            predictions[f"predictions_{r}bp"] = unscale_predictions(
+                scaled, self.means.value[organism], r, squash=self.squash
+            )
+        return predictions
+
+    def loss(
+        self, predictions: Predictions, targets: Mapping[str, Array], organism: Int[Array, ""]
+    ) -> Float[Array, ""]:
+        """Sum over resolutions; `targets["signal"]` is at the finest one, coarser ones are its sums.
+
+        Tracks that are padding, or not measured (`targets["measured"]`, optional), do not count.
+        """
+        finest, signal = min(self.resolutions), targets["signal"].astype(jnp.float32)
+        mask = self.real.value[organism]
+        if "measured" in targets:
+            mask = mask & targets["measured"]
+        # A padding mean is NaN, and NaN times a zero gradient is NaN: take 1 there.
+        means = jnp.where(mask, self.means.value[organism], 1.0)
+        total = jnp.zeros(())
+        for r in self.resolutions:
+            coarse = signal.reshape(-1, r // finest, signal.shape[-1]).sum(axis=1)
+            scaled = scale_targets(coarse, means, r, squash=self.squash)
+            total += track_loss(scaled, predictions[f"scaled_predictions_{r}bp"], mask, segment=SEGMENT // r)
+        return total
+
+    def reverse_complement(self, predictions: Predictions, organism: Int[Array, ""]) -> Predictions:
+        """Positions reversed, strand partners swapped, and for cut sites one step to the right."""
+        partners = self.partners.value[organism]
+
+        def turn(x: Float[Array, "position track"]) -> Float[Array, "position track"]:
+            x = x[::-1][:, partners]
+            return jnp.roll(x, 1, axis=0).at[0].set(0) if self.shift_reverse else x
+
+        return {name: turn(x) for name, x in predictions.items()}
+
+    def output(self, predictions: Predictions) -> Float[Array, "position track"]:
+        """Predictions in experimental units at the finest resolution."""
+        return predictions[f"predictions_{min(self.resolutions)}bp"]
