@@ -1,6 +1,9 @@
 """Options and fixtures for all tests."""
 
+import equinox as eqx
 import jax
+import jax.numpy as jnp
+import numpy as np
 import pytest
 
 # Eight simulated devices, so that sharding is tested everywhere; must precede any use of jax.
@@ -8,7 +11,11 @@ jax.config.update("jax_num_cpu_devices", 8)
 
 
 def pytest_addoption(parser):
-    parser.addoption("--golden", default=None, help="folder of golden files (default: ../shared/golden/open, else the bundled ones)")
+    parser.addoption(
+        "--golden",
+        default=None,
+        help="folder of golden files (default: ../shared/golden/open, else the bundled ones)",
+    )
 
 
 @pytest.fixture
@@ -16,3 +23,28 @@ def getkey():
     """Fresh random keys, the same in every run."""
     counter = iter(range(10**6))
     return lambda: jax.random.key(next(counter))
+
+
+@pytest.fixture(scope="session")
+def randomise():
+    """Gives every array of a module, or of its outline, random values in an instant.
+
+    Fresh weights will not do: many are 0 or 1, which hides mistakes, and drawing them compiles for minutes.
+    """
+
+    def fill(module, seed=0):
+        random = np.random.default_rng(seed)
+
+        def draw(path, leaf):
+            if not (eqx.is_inexact_array(leaf) or isinstance(leaf, jax.ShapeDtypeStruct)):
+                return leaf
+            if getattr(path[-1], "name", "") in ("scale", "second_moment"):
+                return jnp.asarray(random.uniform(0.5, 1.5, leaf.shape), jnp.float32)
+            return jnp.asarray(random.normal(0, 0.2, leaf.shape), jnp.float32)
+
+        def constant(leaf):
+            return type(leaf).__name__ == "Constant"
+
+        return jax.tree_util.tree_map_with_path(draw, module, is_leaf=constant)
+
+    return fill

@@ -52,9 +52,7 @@ def gtf_text(rows=ROWS, name="gene_type"):
         attributes = f'gene_id "{gene_id}"; {name} "{gene_type}"; gene_name "{gene_name}";'
         if transcript:
             attributes += f' transcript_id "{transcript}"; tag "basic";'
-        lines.append(
-            "\t".join([chromosome, "test", feature, str(start + 1), str(end), ".", strand, ".", attributes])
-        )
+        lines.append("\t".join([chromosome, "test", feature, str(start + 1), str(end), ".", strand, ".", attributes]))
     return "\n".join(lines) + "\n"
 
 
@@ -170,9 +168,7 @@ def tables(draw):
             name = f"T{gene}.{transcript}"
             rows.append(("chr1", start, start + 20, strand, "transcript", gene_id, "", "", name, ""))
             for offset in draw(st.lists(st.integers(0, 15), min_size=1, max_size=3)):
-                rows.append(
-                    ("chr1", start + offset, start + offset + 5, strand, "exon", gene_id, "", "", name, "")
-                )
+                rows.append(("chr1", start + offset, start + offset + 5, strand, "exon", gene_id, "", "", name, ""))
     return pd.DataFrame(draw(st.permutations(rows)), columns=COLUMNS)
 
 

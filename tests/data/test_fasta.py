@@ -27,9 +27,7 @@ def test_fetch_agrees_with_slicing(write_fasta, name):
     @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
     def check(start, width, strand):
         interval = Interval("chr1", start, start + max(width, -start), strand)
-        expected = "".join(
-            CHR1[i].upper() if 0 <= i < len(CHR1) else "N" for i in range(interval.start, interval.end)
-        )
+        expected = "".join(CHR1[i].upper() if 0 <= i < len(CHR1) else "N" for i in range(interval.start, interval.end))
         assert fasta.fetch(interval) == (reverse_complement(expected) if strand == "-" else expected)
 
     check()
@@ -114,9 +112,7 @@ def test_the_index_goes_to_the_cache_when_the_folder_is_read_only(write_fasta, t
     try:
         Fasta(path)
         assert [file.name for file in folder.iterdir()] == [name]
-        assert [file.suffix for file in sorted(cache.iterdir())] == (
-            [".fai", ".gzi"] if "gz" in name else [".fai"]
-        )
+        assert [file.suffix for file in sorted(cache.iterdir())] == ([".fai", ".gzi"] if "gz" in name else [".fai"])
         assert Fasta(path).fetch(Interval("chrM", 0, 2)) == "GA"
         for file in cache.iterdir():
             file.unlink()

@@ -49,9 +49,7 @@ def statuses(path, fasta, **options):
 
 
 def test_every_alternate_allele_becomes_one_call(write_vcf):
-    calls = list(
-        read_variants(write_vcf(line(alt="c,<DEL>,*,N[chr2:3[,.A", name="rs1") + line("1", 11, "ac", ".")))
-    )
+    calls = list(read_variants(write_vcf(line(alt="c,<DEL>,*,N[chr2:3[,.A", name="rs1") + line("1", 11, "ac", "."))))
     assert [(call.record, call.alt, call.alternate, call.status.value) for call in calls] == [
         (0, 0, "c", "scored"),
         (0, 1, "<DEL>", "symbolic"),

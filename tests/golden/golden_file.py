@@ -45,9 +45,7 @@ class Golden:
     def parameters(self) -> dict[str, np.ndarray]:
         """Stored parameters and running variances, or those that the recipe makes, at their official paths."""
         stored = {
-            key.split("/", 1)[1]: array
-            for key, array in self.arrays.items()
-            if key.startswith(("param/", "state/"))
+            key.split("/", 1)[1]: array for key, array in self.arrays.items() if key.startswith(("param/", "state/"))
         }
         if stored or "parameter_shapes" not in self.config:
             return stored
@@ -80,7 +78,12 @@ class Golden:
             assert rms <= self._rms_limit(key, tolerance), f"{self.stem}: {name}: rms of difference {rms}"
         else:
             np.testing.assert_allclose(
-                got, want, tolerance["rtol"], tolerance["atol"], tolerance.get("equal_nan", False), f"{self.stem}: {name}"
+                got,
+                want,
+                tolerance["rtol"],
+                tolerance["atol"],
+                tolerance.get("equal_nan", False),
+                f"{self.stem}: {name}",
             )
 
     def _rms_limit(self, key: str, tolerance: dict[str, Any]) -> float:

@@ -126,9 +126,7 @@ CHECKS: dict[str, Callable[[Golden], None]] = {
 
 def made(recipe: str) -> np.ndarray:
     """Reads `det((rows,columns),a,b,m,off)`: ((i*a + b) mod m)/m + off over the flat index i, float32."""
-    rows, columns, a, b, m, offset = re.search(
-        r"det\(\((\d+),(\d+)\),(\d+),(\d+),(\d+),([\d.]+)\)", recipe
-    ).groups()
+    rows, columns, a, b, m, offset = re.search(r"det\(\((\d+),(\d+)\),(\d+),(\d+),(\d+),([\d.]+)\)", recipe).groups()
     flat = np.arange(int(rows) * int(columns))
     values = ((flat * int(a) + int(b)) % int(m)) / int(m) + float(offset)
     return values.astype(np.float32).reshape(int(rows), int(columns))

@@ -15,9 +15,7 @@ align_sum = jax.jit(aligned_sum)
 
 def aligned(position, ref, alt, strand="."):
     interval = Interval("chr1", 0, LENGTH, strand)
-    return np.asarray(align(NUMBERS, alignment(interval, Variant("chr1", position, ref, alt), LENGTH)))[
-        :, 0
-    ].tolist()
+    return np.asarray(align(NUMBERS, alignment(interval, Variant("chr1", position, ref, alt), LENGTH)))[:, 0].tolist()
 
 
 @pytest.mark.parametrize(
@@ -62,9 +60,7 @@ def naive(alt, start, ref, alternate, reverse):
     n, shared = alternate - ref, start + min(ref, alternate) - 1
     zero = np.zeros_like(alt[0])
     if n > 0:
-        rows[max(shared, 0) : shared + n + 1] = [np.max(rows[max(shared, 0) : shared + n + 1], axis=0)] * (
-            shared >= 0
-        )
+        rows[max(shared, 0) : shared + n + 1] = [np.max(rows[max(shared, 0) : shared + n + 1], axis=0)] * (shared >= 0)
         rows = (rows + [zero] * n)[: len(alt)]
         rows[-n:] = [zero] * len(rows[-n:])
     elif n < 0:

@@ -117,16 +117,12 @@ def test_one_program_serves_all_positions():
 
 def test_settings():
     scorer = CenterMaskScorer("splice_sites", None, "Active_Mean")
-    assert (
-        scorer.name == "CenterMaskScorer(requested_output=SPLICE_SITES, width=None, aggregation_type=ACTIVE_MEAN)"
-    )
+    assert scorer.name == "CenterMaskScorer(requested_output=SPLICE_SITES, width=None, aggregation_type=ACTIVE_MEAN)"
     assert not scorer.signed
     assert not scorer.requires
     assert scorer == CenterMaskScorer("SPLICE_SITES", None, Aggregation.ACTIVE_MEAN)
     assert jax.tree.leaves(scorer) == []
-    assert CenterMaskScorer("my_new_assay").name.startswith(
-        "CenterMaskScorer(requested_output=MY_NEW_ASSAY, width=501"
-    )
+    assert CenterMaskScorer("my_new_assay").name.startswith("CenterMaskScorer(requested_output=MY_NEW_ASSAY, width=501")
 
 
 @pytest.mark.parametrize(
@@ -146,7 +142,5 @@ def test_wrong_settings(settings, message):
 def test_predictions_shorter_than_the_window():
     scorer = CenterMaskScorer("atac", 501)
     masks = scorer.items(INTERVAL, Variant("chr1", 9193, "A", "C"), 1, {}).masks
-    with pytest.raises(
-        ValueError, match=r"atac predictions of shape \(128, 2\) cannot be read in a window of 501"
-    ):
+    with pytest.raises(ValueError, match=r"atac predictions of shape \(128, 2\) cannot be read in a window of 501"):
         scorer.score(jnp.ones((128, 2)), jnp.ones((128, 2)), masks)

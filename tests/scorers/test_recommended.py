@@ -45,9 +45,7 @@ def test_order_and_contents():
     scorers = recommended(modalities)
     assert list(scorers) == keys.split()
     names = [scorer.name for scorer in scorers.values()]
-    assert names[3] == (
-        "CenterMaskScorer(requested_output=CHIP_HISTONE, width=2001, aggregation_type=DIFF_LOG2_SUM)"
-    )
+    assert names[3] == ("CenterMaskScorer(requested_output=CHIP_HISTONE, width=2001, aggregation_type=DIFF_LOG2_SUM)")
     assert names[6:9] == [
         "GeneMaskLFCScorer(requested_output=RNA_SEQ)",
         "GeneMaskActiveScorer(requested_output=RNA_SEQ)",

@@ -1,1 +1,63 @@
+"""The minimal core: network, mesh, plugin contract, data shapes. This file is the table of contents."""
 
+import importlib
+
+from ag_core._version import __version__
+
+_NAMES = {
+    # Plugins
+    "Plugin": "hookspecs",
+    "hookimpl": "hookspecs",
+    "registry": "plugins",
+    "refresh": "plugins",
+    "PluginNotFoundError": "plugins",
+    # What plugins implement
+    "AbstractHead": "interfaces",
+    "AbstractScorer": "interfaces",
+    "AbstractSource": "interfaces",
+    "AbstractBenchmark": "interfaces",
+    "Embeddings": "interfaces",
+    "Items": "interfaces",
+    # Genome coordinates and sequence
+    "Interval": "genome",
+    "Variant": "genome",
+    "VariantFormat": "genome",
+    "normalize_variant": "genome",
+    "allele_sequences": "sequence",
+    "encode": "sequence",
+    "one_hot": "sequence",
+    "reverse_complement": "sequence",
+    # The network
+    "BackboneConfig": "config",
+    "EmbeddingDims": "config",
+    "PRESETS": "config",
+    "Backbone": "backbone",
+    "Model": "model",
+    "fold": "model",
+    "training_mode": "model",
+    "Precision": "precision",
+    "cast": "precision",
+    "make_mesh": "mesh",
+    # Checkpoints
+    "Checkpoint": "checkpoint",
+    "HeadSpec": "checkpoint",
+    "ModelSpec": "checkpoint",
+    "load": "checkpoint",
+    "save": "checkpoint",
+    # Data shapes
+    "track_table": "schema",
+    # Errors
+    "InputError": "errors",
+}
+
+__all__ = ["__version__", *sorted(_NAMES)]
+
+
+def __getattr__(name: str):
+    if name not in _NAMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}; it has {', '.join(__all__)}")
+    return getattr(importlib.import_module(f"{__name__}.{_NAMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

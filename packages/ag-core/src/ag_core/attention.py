@@ -38,7 +38,9 @@ def rotate(
     half = x.shape[-1] // 2
     wavelengths = np.arange(half) + np.geomspace(1, maximum - half + 1, half)
     frequencies = round_to(1 / round_to(jnp.asarray(wavelengths, jnp.float32), dtype).astype(jnp.float32), dtype)
-    angles = round_to(positions.astype(jnp.float32), dtype)[..., None].astype(jnp.float32) * frequencies.astype(jnp.float32)
+    angles = round_to(positions.astype(jnp.float32), dtype)[..., None].astype(jnp.float32) * frequencies.astype(
+        jnp.float32
+    )
     angles = round_to(angles, dtype).astype(jnp.float32)[..., None, :]
     cosine, sine = round_to(jnp.cos(angles), dtype), round_to(jnp.sin(angles), dtype)
     even, odd = x[..., 0::2], x[..., 1::2]

@@ -192,7 +192,7 @@ class Decoder(eqx.Module):
 
     def __call__(
         self, x: Float[Array, "batch token channel"], skips: list[Float[Array, "batch _ _"]]
-    ) -> Float[Array, "batch position channel"]:
+    ) -> Float[Array, "batch position stem"]:
         for block, skip in zip(self.blocks, reversed(skips), strict=True):
             x = block(x, skip)
         return x

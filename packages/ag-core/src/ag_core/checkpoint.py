@@ -118,7 +118,7 @@ def spec_to_json(spec: ModelSpec) -> dict[str, Any]:
 def spec_from_json(data: Mapping[str, Any]) -> ModelSpec:
     """The inverse of `spec_to_json`."""
     if data["format"] > FORMAT:
-        raise ValueError(f"written in format {data['format']}, this ag-core reads up to {FORMAT}: upgrade ag-core")
+        raise InputError(f"written in format {data['format']}, this ag-core reads up to {FORMAT}: upgrade ag-core")
     return ModelSpec(
         name=data["name"],
         backbone=BackboneConfig.from_dict(data["backbone"]),
@@ -147,7 +147,24 @@ def build(spec: ModelSpec, *, key: PRNGKeyArray) -> Model:
     return Model(Backbone(spec.backbone, key=keys[0]), heads)
 
 
-def _named_arrays(model: PyTree) -> dict[str, Array]:
+def outline(spec: ModelSpec) -> Model:
+    """The model with shapes in place of arrays, but real constants: no weight is drawn, which would take long."""
+
+    def make() -> Model:
+        return build(spec, key=jax.random.key(0))
+
+    def constants(tree: PyTree) -> list[Constant]:
+        leaves = jax.tree.leaves(tree, is_leaf=lambda leaf: isinstance(leaf, Constant))
+        return [leaf for leaf in leaves if isinstance(leaf, Constant)]
+
+    shapes = eqx.filter_eval_shape(make)
+    if not constants(shapes):
+        return shapes
+    # The compiler drops the draws, whose results nobody reads.
+    return eqx.tree_at(constants, shapes, replace=jax.jit(lambda: constants(make()))())
+
+
+def _named_arrays(model: PyTree) -> dict[str, Array | jax.ShapeDtypeStruct]:
     flat, _ = jax.tree_util.tree_flatten_with_path(model, is_leaf=lambda leaf: isinstance(leaf, Constant))
     return {
         jax.tree_util.keystr(path, simple=True, separator="."): leaf
@@ -197,8 +214,11 @@ def read_spec(folder: pathlib.Path) -> tuple[ModelSpec, dict[str, Any]]:
         return spec_from_json(data), data
     except FileNotFoundError as error:
         raise InputError(f"{folder}: no {SPEC_FILE}; is this a checkpoint folder?") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: damaged or not a model description: {error!r}; fetch the checkpoint again") from error
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        message = f"{path}: damaged or not a model description: {error!r}; fetch the checkpoint again"
+        raise InputError(message) from error
 
 
 def load(name: str | os.PathLike, *, precision: Precision | str = Precision.FLOAT32) -> Checkpoint:
@@ -222,12 +242,14 @@ def load(name: str | os.PathLike, *, precision: Precision | str = Precision.FLOA
         arrays = safetensors.numpy.load(array_bytes)
     except safetensors.SafetensorError as error:
         raise InputError(f"{path}: not a safetensors file: {error}") from error
-    model = build(spec, key=jax.random.key(0))
-    return Checkpoint(cast(fill(model, arrays, str(path)), precision), spec, data["digest"])
+    return Checkpoint(cast(fill(outline(spec), arrays, str(path)), precision), spec, data["digest"])
 
 
 def fill(model: Model, arrays: Mapping[str, np.ndarray], source: str) -> Model:
-    """`model` with its arrays replaced by name. Raises InputError listing what is missing, extra or misshapen."""
+    """`model` (or its outline) with its arrays replaced by name.
+
+    Raises InputError listing what is missing, extra or misshapen.
+    """
     expected = _named_arrays(model)
     problems = [f"missing {name}" for name in sorted(set(expected) - set(arrays))]
     problems += [f"unexpected {name}" for name in sorted(set(arrays) - set(expected))]
@@ -243,5 +265,5 @@ def fill(model: Model, arrays: Mapping[str, np.ndarray], source: str) -> Model:
     leaves = []
     for path, leaf in flat:
         name = jax.tree_util.keystr(path, simple=True, separator=".")
-        leaves.append(jnp.asarray(arrays[name], leaf.dtype) if eqx.is_array(leaf) else leaf)
+        leaves.append(jnp.asarray(arrays[name], leaf.dtype) if name in expected else leaf)
     return jax.tree_util.tree_unflatten(structure, leaves)

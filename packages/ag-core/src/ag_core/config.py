@@ -107,4 +107,6 @@ def check_length(length: int) -> None:
     """Raises ValueError unless the backbone can read `length` base pairs."""
     if length <= 0 or length % PAIR_BIN:
         nearest = max(PAIR_BIN, round(length / PAIR_BIN) * PAIR_BIN)
-        raise ValueError(f"sequence length must be a positive multiple of {PAIR_BIN:,} bp, got {length:,}; try {nearest:,}")
+        raise ValueError(
+            f"sequence length must be a positive multiple of {PAIR_BIN:,} bp, got {length:,}; try {nearest:,}"
+        )

@@ -46,9 +46,7 @@ class Interval:
                 "expected start <= end (0-based half-open), swap them"
             )
         if self.strand not in STRANDS:
-            raise ValueError(
-                f"strand {self.strand!r} is none of {STRANDS}; use '.' when the strand does not matter"
-            )
+            raise ValueError(f"strand {self.strand!r} is none of {STRANDS}; use '.' when the strand does not matter")
 
     @classmethod
     def from_str(cls, text: str) -> "Interval":

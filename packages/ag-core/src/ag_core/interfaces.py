@@ -19,11 +19,11 @@ Predictions = dict[str, Array]
 
 
 class Embeddings(eqx.Module):
-    """What the backbone hands to the heads, for one example; a resolution nobody asked for is None."""
+    """What the backbone makes (batched) and a head reads (one example); None at a resolution nobody asked for."""
 
-    bp1: Float[Array, "position channel"] | None
-    bp128: Float[Array, "bin channel"] | None
-    pair: Float[Array, "row column channel"] | None
+    bp1: Float[Array, "*batch position channel"] | None
+    bp128: Float[Array, "*batch bin channel_128"] | None
+    pair: Float[Array, "*batch row column channel_pair"] | None
 
     def at(self, resolution: int) -> Array:
         """The sequence embedding with `resolution` (1 or 128) base pairs per position."""
@@ -51,7 +51,7 @@ class AbstractHead(eqx.Module):
     def __call__(
         self, embeddings: Embeddings, organism: Int[Array, ""], context: Mapping[str, Predictions]
     ) -> Predictions:
-        """Named predictions. `predictions_{r}bp` are in experimental units, `scaled_predictions_{r}bp` in model space."""
+        """Named predictions: `predictions_{r}bp` in experimental units, `scaled_predictions_{r}bp` in model space."""
 
     @abc.abstractmethod
     def loss(
@@ -95,9 +95,7 @@ class AbstractScorer(eqx.Module):
     requires: eqx.AbstractVar[tuple[str, ...]]
 
     @abc.abstractmethod
-    def items(
-        self, interval: Interval, variant: Variant, resolution: int, resources: Mapping[str, Any]
-    ) -> Items:
+    def items(self, interval: Interval, variant: Variant, resolution: int, resources: Mapping[str, Any]) -> Items:
         """On the host: masks and item coordinates. `interval` is unstranded, `resolution` is in bp."""
 
     @abc.abstractmethod

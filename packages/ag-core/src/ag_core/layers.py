@@ -3,6 +3,7 @@
 `official` on a class maps its fields to the names in the official parameter tree (see `official.py`).
 """
 
+import functools
 import math
 from typing import ClassVar
 
@@ -20,9 +21,16 @@ class Constant(eqx.Module):
     value: Array
 
 
+@functools.partial(jax.jit, static_argnames="size")
+def _draw(key: PRNGKeyArray, size: int) -> Float[Array, " size"]:
+    return jax.random.truncated_normal(key, -2.0, 2.0, (size,))
+
+
 def truncated_normal(key: PRNGKeyArray, shape: tuple[int, ...], std: float) -> Array:
     """Normal cut at two standard deviations, without variance correction (spec/model.md 4.3)."""
-    return std * jax.random.truncated_normal(key, -2.0, 2.0, shape)
+    size = math.prod(shape)
+    # Drawn in powers of two: one compiled program serves many shapes.
+    return std * _draw(key, 1 << (size - 1).bit_length())[:size].reshape(shape)
 
 
 def gelu_sigmoid(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
@@ -67,7 +75,9 @@ class Linear(eqx.Module):
         return y if self.bias is None else y + self.bias
 
 
-def convolve(x: Float[Array, "batch position in"], kernel: Float[Array, "width in out"]) -> Float[Array, "batch position out"]:
+def convolve(
+    x: Float[Array, "batch position in"], kernel: Float[Array, "width in out"]
+) -> Float[Array, "batch position out"]:
     """Cross-correlation with zero padding to the same length."""
     return jax.lax.conv_general_dilated(x, kernel, (1,), "SAME", dimension_numbers=("NWC", "WIO", "NWC"))
 
@@ -185,11 +195,16 @@ class ConvBlock(eqx.Module):
 
     norm: RMSBatchNorm
     conv: StandardizedConv | Conv | Linear
-    official: ClassVar = {"norm": "rms_batch_norm", "conv": {Linear: "linear", StandardizedConv: "standardized_conv1_d"}}
+    official: ClassVar = {
+        "norm": "rms_batch_norm",
+        "conv": {Linear: "linear", StandardizedConv: "standardized_conv1_d"},
+    }
 
     def __init__(self, size_in: int, size_out: int, width: int, *, key: PRNGKeyArray):
         self.norm = RMSBatchNorm(size_in)
-        self.conv = Linear(size_in, size_out, key=key) if width == 1 else StandardizedConv(size_in, size_out, width, key=key)
+        self.conv = (
+            Linear(size_in, size_out, key=key) if width == 1 else StandardizedConv(size_in, size_out, width, key=key)
+        )
 
     def __call__(self, x: Float[Array, "batch position in"]) -> Float[Array, "batch position out"]:
         return self.conv(gelu_sigmoid(self.norm(x)))

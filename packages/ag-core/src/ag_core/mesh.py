@@ -15,8 +15,10 @@ def make_mesh(data: int = 1, seq: int | None = None) -> Mesh:
     """A mesh of `data` x `seq` devices; `seq` defaults to all that remain. Raises ValueError if they don't fit."""
     available = jax.device_count()
     if seq is None:
-        seq = available // data
-    if data < 1 or seq < 1 or data * seq > available:
+        seq = max(available // max(data, 1), 1)
+    if data < 1 or seq < 1:
+        raise ValueError(f"a mesh of data={data} x seq={seq}: both must be at least 1")
+    if data * seq > available:
         raise ValueError(f"a mesh of data={data} x seq={seq} needs {data * seq} devices, {available} are there")
     return jax.make_mesh((data, seq), (DATA, SEQ), axis_types=(AxisType.Auto, AxisType.Auto))
 

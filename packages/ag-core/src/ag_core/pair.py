@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from ag_core.layers import LayerNorm, Linear, einsum_float32, gelu_tanh, mean_pool
+from ag_core.layers import LayerNorm, Linear, einsum_float32, gelu_tanh, mean_pool, truncated_normal
 
 # 2**20 bp in pair bins: the width of the relative-position code, whatever the sequence length.
 MAX_BINS = 512
@@ -67,8 +67,8 @@ class SequenceToPair(eqx.Module):
         # Variance scaling 2 over the head axis (spec/model.md 4.3); this initialiser corrects for the cut.
         std = math.sqrt(2 / heads) / 0.87962566103423978
         bias_keys = jax.random.split(keys[3])
-        self.query_bias = std * jax.random.truncated_normal(bias_keys[0], -2.0, 2.0, (heads, size))
-        self.key_bias = std * jax.random.truncated_normal(bias_keys[1], -2.0, 2.0, (heads, size))
+        self.query_bias = truncated_normal(bias_keys[0], (heads, size), std)
+        self.key_bias = truncated_normal(bias_keys[1], (heads, size), std)
         self.pair = Linear(heads, pair_size, key=keys[4])
         self.row = Linear(channels, pair_size, bias=False, key=keys[5])
         self.column = Linear(channels, pair_size, bias=False, key=keys[6])

@@ -3,7 +3,7 @@
     from ag_core.plugins import registry
     registry().names("scorers")                     # what is there
     registry().load("scorers", "center_mask")       # import the target
-    registry().create("scorers", "center_mask", modality="atac")
+    registry().create("scorers", "center_mask", modality=name)
 
 Environment: `AG_BLOCK_PLUGINS=name,name` leaves out entry points or distributions; `AG_STRICT_PLUGINS=1` raises on
 the first plugin that fails.
@@ -101,9 +101,7 @@ class Registry:
     def _fail(self, entry_point: importlib.metadata.EntryPoint, error: str) -> None:
         failure = Failure(f"{entry_point.name} = {entry_point.value}", _provider(entry_point), error)
         self.failures.append(failure)
-        warnings.warn(
-            f"plugin {failure.entry_point} of {failure.provider}: {error}", PluginWarning, stacklevel=2
-        )
+        warnings.warn(f"plugin {failure.entry_point} of {failure.provider}: {error}", PluginWarning, stacklevel=2)
 
     def names(self, kind: str) -> list[str]:
         """Names of one kind of plugin (see `KINDS`), sorted."""

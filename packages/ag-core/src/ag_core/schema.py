@@ -32,7 +32,9 @@ def check_tracks(tracks: xr.Dataset) -> xr.Dataset:
     """Returns `tracks`; raises ValueError that names the first thing wrong with it."""
     for key in ("name", "strand"):
         if key not in tracks:
-            raise ValueError(f"a track table needs the variable {key!r} along 'track'; it has {sorted(map(str, tracks))}")
+            raise ValueError(
+                f"a track table needs the variable {key!r} along 'track'; it has {sorted(map(str, tracks))}"
+            )
     wrong = set(tracks["strand"].values) - set(STRANDS)
     if wrong:
         raise ValueError(f"track strands must be one of {STRANDS}, got {sorted(map(str, wrong))}")
@@ -40,7 +42,9 @@ def check_tracks(tracks: xr.Dataset) -> xr.Dataset:
     keys = list(zip(tracks["name"].values[real], tracks["strand"].values[real], strict=True))
     if len(set(keys)) != len(keys):
         twice = next(key for key in keys if keys.count(key) > 1)
-        raise ValueError(f"track {twice[0]!r} on strand {twice[1]!r} occurs more than once; (name, strand) must be unique")
+        raise ValueError(
+            f"track {twice[0]!r} on strand {twice[1]!r} occurs more than once; (name, strand) must be unique"
+        )
     return tracks
 
 

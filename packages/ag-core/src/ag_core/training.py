@@ -14,7 +14,7 @@ from ag_core.layers import Constant, RMSBatchNorm
 MOMENT_DECAY = 0.9
 
 
-def _moments(tree: PyTree) -> list[Array]:
+def _moments(tree: PyTree) -> list[Any]:
     norms = jax.tree.leaves(tree, is_leaf=lambda node: isinstance(node, RMSBatchNorm))
     return [node.second_moment for node in norms if isinstance(node, RMSBatchNorm)]
 

@@ -121,9 +121,7 @@ def _first_problem(path: pathlib.Path, compression: Compression) -> str:
                 if not (columns[3].isdigit() and columns[4].isdigit()):
                     return f"line {number} has the positions {columns[3]!r} and {columns[4]!r}"
                 if re.match(r"\s*\w+=", columns[8]):
-                    return (
-                        f"line {number} has GFF3 attributes (key=value), so convert it, with `gffread -T` for one"
-                    )
+                    return f"line {number} has GFF3 attributes (key=value), so convert it, with `gffread -T` for one"
                 if columns[2] in FEATURES and not _ATTRIBUTE.search(columns[8]):
                     return f"line {number} has no gene_id"
     except (OSError, EOFError, zlib.error, UnicodeDecodeError) as failure:

@@ -85,8 +85,8 @@ def _shared_cause(sample: list[list[Variant]], fasta: Fasta) -> str:
         "positions look one too large, since REF fits one base further left; subtract 1 from POS": lambda alts: (
             genome(alts[0], -1) == alts[0].reference_bases
         ),
-        "REF and ALT look swapped, since ALT fits the genome; swap them (and the sign of effects)": lambda alts: (
-            any(genome(alt, size=len(alt.alternate_bases)) == alt.alternate_bases for alt in alts)
+        "REF and ALT look swapped, since ALT fits the genome; swap them (and the sign of effects)": lambda alts: any(
+            genome(alt, size=len(alt.alternate_bases)) == alt.alternate_bases for alt in alts
         ),
         "alleles look given for the reverse strand; reverse-complement REF and ALT": lambda alts: (
             genome(alts[0]) == reverse_complement(alts[0].reference_bases)

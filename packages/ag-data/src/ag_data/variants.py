@@ -117,9 +117,7 @@ def compare(variant: Variant, fasta: Fasta) -> tuple[Status, str]:
         known = "" if variant.chromosome in fasta.partial else f": it has {fasta.lengths[variant.chromosome]} bp"
         return Status.OUTSIDE, f"beyond the known sequence of {variant.chromosome}{known}"
     genome = fasta.fetch(variant.reference_interval) if variant.reference_bases else ""
-    pairs = [
-        (ref, base) for ref, base in zip(variant.reference_bases, genome, strict=True) if ref not in ("N", base)
-    ]
+    pairs = [(ref, base) for ref, base in zip(variant.reference_bases, genome, strict=True) if ref not in ("N", base)]
     if any(base in "ACGT" for _, base in pairs):
         shown = Variant(variant.chromosome, variant.position, _letters(genome), "").as_truncated_str()
         return Status.REF_MISMATCH, f"the genome has {shown.removesuffix('>')}"

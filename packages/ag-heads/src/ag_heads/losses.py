@@ -24,19 +24,22 @@ def poisson(targets: Float[Array, "*shape"], predictions: Float[Array, "*shape"]
 def track_loss(
     targets: Float[Array, "position track"],
     predictions: Float[Array, "position track"],
-    mask: Bool[Array, " track"],
+    mask: Bool[Array, "position track"],
     *,
     segment: int,
 ) -> Float[Array, ""]:
     """Poisson loss on the sum of each segment of `segment` positions plus 5 x the loss of how it is distributed.
 
-    Both arrays are in model space; a sequence shorter than a segment is one segment.
+    Both arrays are in model space; what is masked (False) counts neither way. A sequence shorter than a segment is
+    one segment.
     """
     length, tracks = predictions.shape
     segment = min(segment, length)
-    t = jnp.where(mask, jnp.maximum(targets, 0), 0).astype(jnp.float32).reshape(-1, segment, tracks)
-    p = jnp.where(mask, predictions, 0).astype(jnp.float32).reshape(-1, segment, tracks)
+    shape = (-1, segment, tracks)
+    m = mask.reshape(shape)
+    t = jnp.where(m, jnp.maximum(targets, 0).astype(jnp.float32).reshape(shape), 0)
+    p = jnp.where(m, predictions.astype(jnp.float32).reshape(shape), 0)
     total = jnp.sum(p, axis=1)
-    count = masked_mean(poisson(jnp.sum(t, axis=1), total), mask) / segment
+    count = masked_mean(poisson(jnp.sum(t, axis=1), total), jnp.any(m, axis=1)) / segment
     share = p / (total[:, None] + EPSILON)
-    return count + POSITIONAL_WEIGHT * masked_mean(-t * jnp.log(share + EPSILON), mask)
+    return count + POSITIONAL_WEIGHT * masked_mean(-t * jnp.log(share + EPSILON), m)

@@ -23,7 +23,14 @@ def _means(tracks: xr.Dataset) -> np.ndarray:
     """`nonzero_mean` of each track; 1 without the column, NaN for padding (as the reference has it)."""
     if "nonzero_mean" not in tracks:
         return np.ones(tracks.sizes["track"], np.float32)
-    return tracks["nonzero_mean"].values.astype(np.float32)
+    means = tracks["nonzero_mean"].values.astype(np.float32)
+    wrong = np.flatnonzero(~(means > 0) & ~is_padding(tracks))
+    if len(wrong):
+        raise ValueError(
+            f"track {tracks['name'].values[wrong[0]]!r} has nonzero_mean {means[wrong[0]]}; expected a positive "
+            "number, the mean over positions with signal (1 for a track without any)"
+        )
+    return means
 
 
 class GenomeTracksHead(AbstractHead):
@@ -44,7 +51,10 @@ class GenomeTracksHead(AbstractHead):
     squash: bool = eqx.field(static=True)
     shift_reverse: bool = eqx.field(static=True)
     requires: tuple[str, ...] = eqx.field(static=True)
-    official: ClassVar = {"linears": "resolution_{i}/multi_organism_linear", "scales": "resolution_{i}/learnt_scale"}
+    official: ClassVar = {
+        "linears": "resolution_{i}/multi_organism_linear",
+        "scales": "resolution_{i}/learnt_scale",
+    }
 
     def __init__(
         self,
@@ -52,7 +62,7 @@ class GenomeTracksHead(AbstractHead):
         dims: EmbeddingDims,
         *,
         modality: str,
-        resolutions: tuple[int, ...],
+        resolutions: Sequence[int],
         squash: bool = False,
         shift_reverse: bool = False,
         key: PRNGKeyArray,
@@ -93,18 +103,21 @@ class GenomeTracksHead(AbstractHead):
     ) -> Float[Array, ""]:
         """Sum over resolutions; `targets["signal"]` is at the finest one, coarser ones are its sums.
 
-        Tracks that are padding, or not measured (`targets["measured"]`, optional), do not count.
+        NaN positions, padding, and tracks not in `targets["measured"]` (optional) do not count.
         """
         finest, signal = min(self.resolutions), targets["signal"].astype(jnp.float32)
-        mask = self.real.value[organism]
+        tracks = self.real.value[organism]
         if "measured" in targets:
-            mask = mask & targets["measured"]
+            tracks = tracks & targets["measured"]
+        known = ~jnp.isnan(signal) & tracks
+        signal = jnp.where(known, jnp.maximum(signal, 0), 0)
         # A padding mean is NaN, and NaN times a zero gradient is NaN: take 1 there.
-        means = jnp.where(mask, self.means.value[organism], 1.0)
+        means = jnp.where(tracks, self.means.value[organism], 1.0)
         total = jnp.zeros(())
         for r in self.resolutions:
-            coarse = signal.reshape(-1, r // finest, signal.shape[-1]).sum(axis=1)
-            scaled = scale_targets(coarse, means, r, squash=self.squash)
+            shape = (-1, r // finest, signal.shape[-1])
+            scaled = scale_targets(signal.reshape(shape).sum(axis=1), means, r, squash=self.squash)
+            mask = known.reshape(shape).all(axis=1)
             total += track_loss(scaled, predictions[f"scaled_predictions_{r}bp"], mask, segment=SEGMENT // r)
         return total
 

@@ -55,9 +55,7 @@ def alignment(interval: Interval, variant: Variant, length: int, *, parity: bool
         anchor, shift = inside.start - interval.start + shared - 1, inside.size_change
     if parity and anchor < 0:
         anchor += length
-    return Alignment(
-        np.asarray(anchor, np.int32), np.asarray(shift, np.int32), np.asarray(interval.negative_strand)
-    )
+    return Alignment(np.asarray(anchor, np.int32), np.asarray(shift, np.int32), np.asarray(interval.negative_strand))
 
 
 def _clip(variant: Variant, interval: Interval) -> Variant | None:

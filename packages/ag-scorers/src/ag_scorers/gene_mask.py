@@ -30,16 +30,12 @@ class GeneMasks(NamedTuple):
     alignment: Alignment
 
 
-def gene_items(
-    name: str, interval: Interval, variant: Variant, resolution: int, resources: Mapping[str, Any]
-) -> Items:
+def gene_items(name: str, interval: Interval, variant: Variant, resolution: int, resources: Mapping[str, Any]) -> Items:
     """Masks and table of the genes of an interval; ValueError for resolutions other than 1 and too many genes."""
     if resolution != 1:
         raise ValueError(f"{name}: predictions are at {resolution} bp, but exons need 1 bp; use center_mask")
     if "genes" not in resources:
-        raise ValueError(
-            f"{name}: needs the resource 'genes', an annotation, but got {sorted(resources) or 'none'}"
-        )
+        raise ValueError(f"{name}: needs the resource 'genes', an annotation, but got {sorted(resources) or 'none'}")
     exons, table = resources["genes"].exon_masks(interval)
     count = exons.shape[1]
     bucket = next((size for size in BUCKETS if size >= count), None)

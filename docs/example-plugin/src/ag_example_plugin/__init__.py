@@ -1,0 +1,1 @@
+"""An example plugin: one head and one scorer."""

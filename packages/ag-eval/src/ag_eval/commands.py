@@ -1,0 +1,89 @@
+"""`agenome eval`: a benchmark from the command line. Tables go to stderr, data to stdout or a file."""
+
+import json
+import pathlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# Rows for people; the rest is in the file.
+_MOST_ROWS = 24
+
+
+def evaluate(
+    name: Annotated[str | None, typer.Argument(help="benchmark; without it, lists what there is")] = None,
+    model: Annotated[str, typer.Option(help="name of a model, or folder of a checkpoint")] = "mini",
+    fasta: Annotated[pathlib.Path | None, typer.Option(help="reference sequence of the benchmark's assembly")] = None,
+    peaks: Annotated[pathlib.Path | None, typer.Option(help="table: chrom start end tf cell summit, 0-based")] = None,
+    vcf: Annotated[pathlib.Path | None, typer.Option(help="variants with measured effects in INFO")] = None,
+    region: Annotated[str | None, typer.Option(help="chromosome, or chr1:1,001-2,000 (1-based)")] = None,
+    output: Annotated[pathlib.Path | None, typer.Option("--output", "-o", help=".parquet or .json file")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="write the results as JSON to stdout")] = False,
+) -> None:
+    """Measures a model against held-out facts, with confidence intervals and baselines.
+
+    For example: agenome eval mpra_hnf4a --fasta examples/data/HNF4A.hg38.fa.gz --vcf
+    examples/data/HNF4A.mpra.vcf.gz
+    """
+    # Here, so that `agenome eval --help` answers at once.
+    from ag_core.checkpoint import load
+
+    from ag_eval.results import to_json, to_table, write_results
+    from ag_eval.suite import check_data, create_benchmark, run_benchmark
+
+    console = Console(stderr=True)
+    if name is None:
+        _list(console, as_json)
+        return
+    data = {"fasta": fasta, "peaks": peaks, "vcf": vcf, "region": region}
+    check_data(create_benchmark(name), name, data)  # before the model is loaded
+    results = run_benchmark(name, load(model), data)
+    console.print(_table(to_table(results), results.attrs))
+    console.print(f"{results.attrs['citation']}. {results.attrs['licence']}", style="dim", highlight=False)
+    if output is not None:
+        write_results(results, output)
+        console.print(f"{results.sizes['case']} cases in {output}", highlight=False)
+    if as_json:
+        print(json.dumps(to_json(results), indent=1))
+
+
+def _table(cases: "pd.DataFrame", attributes: Mapping[str, Any]) -> Table:
+    shown = cases.head(_MOST_ROWS)
+    hidden = len(cases) - len(shown)
+    table = Table(
+        title=f"{attributes['benchmark']}, model {attributes['model']} ({attributes['digest'][:12]})",
+        caption=f"and {hidden} more cases: write them with -o or --json" if hidden else None,
+    )
+    for column in ("metric", "group", "model"):
+        table.add_column(column)
+    for column in ("value", "95 % interval"):
+        table.add_column(column, justify="right")
+    for row in shown.itertuples():
+        interval = "" if row.low != row.low else f"{row.low:.3f} to {row.high:.3f}"
+        table.add_row(row.metric, row.group, row.model, f"{row.value:.4f}", interval)
+    return table
+
+
+def _list(console: Console, as_json: bool) -> None:
+    from ag_core.plugins import registry
+
+    from ag_eval.suite import create_benchmark
+
+    table = Table(title="benchmarks")
+    for column in ("name", "what", "needs", "licence"):
+        table.add_column(column)
+    rows = []
+    for name in registry().names("benchmarks"):
+        benchmark, summary = create_benchmark(name), registry().get("benchmarks", name).summary
+        needs = list(getattr(benchmark, "needs", ()))
+        rows.append({"name": name, "summary": summary, "needs": needs, "citation": benchmark.citation})
+        table.add_row(name, summary, " ".join(f"--{need}" for need in needs), benchmark.licence)
+    console.print(table)
+    if as_json:
+        print(json.dumps(rows, indent=1))

@@ -1,0 +1,36 @@
+"""What scoring hands on: one `Result` for each alternate allele, in input order."""
+
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+import xarray as xr
+from ag_core.interfaces import AbstractScorer
+from ag_data.variants import Call
+from jaxtyping import Float
+
+
+@dataclasses.dataclass(frozen=True)
+class ScorerResult:
+    """One scorer's numbers for one allele.
+
+    - `key`: short name, unique within a run ("CHIP_TF", or the scorer's own `name`).
+    - `values`: NaN where a score does not apply (a track on the other strand than the gene).
+    - `table`: coordinates of the items (`gene_id`, `gene_name`, `gene_strand`, ...), empty for the single item of
+      a scorer without genes; columns are as long as `values` has rows.
+    - `tracks`: table of the selected tracks (no padding), with attrs `modality`.
+    """
+
+    key: str
+    scorer: AbstractScorer
+    values: Float[np.ndarray, "item track"]
+    table: Mapping[str, np.ndarray]
+    tracks: xr.Dataset
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """An allele with its final status; `scores` is empty unless that is `scored`."""
+
+    call: Call
+    scores: tuple[ScorerResult, ...] = ()

@@ -1,0 +1,148 @@
+"""From files to scores in one call: what `agenome score` and Python users share.
+
+import ag_scorers
+tree = ag_scorers.score("in.vcf.gz", fasta="ref.fa", gtf="genes.gtf.gz")
+tree["CHIP_TF"]["score"]                     # (item, track)
+"""
+
+import collections
+import os
+from collections.abc import Iterable, Iterator, Mapping
+
+import xarray as xr
+from ag_core.checkpoint import load
+from ag_core.errors import InputError
+from ag_core.interfaces import AbstractScorer
+from ag_core.plugins import registry
+from ag_core.precision import Precision
+from ag_data.annotation import read_gtf
+from ag_data.fasta import Fasta
+from ag_data.reference import reference_report
+from ag_data.variants import Call, Status, check_calls, read_header, read_variants
+
+from ag_scorers.dataset import to_datatree
+from ag_scorers.engine import Engine
+from ag_scorers.recommended import RECOMMENDED, parse_scorer, recommended
+from ag_scorers.results import Result
+
+DEFAULT_SCORERS = "recommended"
+MAX_MISMATCH = 0.05
+
+
+def _defaults(resolutions: Mapping[str, int], resources: Iterable[str]) -> dict[str, AbstractScorer]:
+    """The recommended scorers that can run; with genes at hand, at least one of them answers by gene."""
+    chosen = {key: scorer for key, scorer in recommended(resolutions).items() if set(scorer.requires) <= set(resources)}
+    if "genes" in resources and not any("genes" in scorer.requires for scorer in chosen.values()):
+        # A model without RNA-seq: what happens to its 1-bp tracks over each gene's exons.
+        for modality in (name for name, resolution in resolutions.items() if resolution == 1):
+            chosen[f"{modality.upper()}_GENE"] = registry().create("scorers", "gene_mask_lfc", modality=modality)
+    return chosen
+
+
+def choose_scorers(
+    texts: Iterable[str], resolutions: Mapping[str, int], resources: Iterable[str]
+) -> dict[str, AbstractScorer]:
+    """Scorers by result key; "recommended" (or nothing) stands for the recommended ones that can run.
+
+    `resolutions` are the model's modalities and their output resolution in bp. Of the recommended scorers, those
+    that need a resource which was not given are left out; one asked for by name is kept, so that the engine can
+    say what it lacks.
+    """
+    chosen: dict[str, AbstractScorer] = {}
+    for text in list(texts) or [DEFAULT_SCORERS]:
+        if text == DEFAULT_SCORERS:
+            chosen |= _defaults(resolutions, resources)
+        else:
+            scorers = parse_scorer(text, list(resolutions))
+            single = text.upper() if text.upper() in RECOMMENDED else None
+            chosen |= {single or scorer.name: scorer for scorer in scorers}
+    if not chosen:
+        raise InputError(
+            f"no recommended scorer fits a model that predicts {', '.join(resolutions)}"
+            f"{'' if 'genes' in resources else ' without genes (--gtf)'}; name one with --scorer"
+        )
+    return chosen
+
+
+def open_engine(
+    fasta: Fasta,
+    *,
+    gtf: str | os.PathLike[str] | None = None,
+    model: str | os.PathLike[str] = "mini",
+    scorers: Iterable[str] = (),
+    tracks: str = "",
+    organism: str | None = None,
+    window: int | None = None,
+    precision: Precision | str = Precision.FLOAT32,
+    batch_size: int = 2,
+) -> Engine:
+    """Loads everything and checks that it goes together. Raises InputError."""
+    resources = {} if gtf is None else {"genes": read_gtf(gtf)}
+    checkpoint = load(model, precision=precision)
+    resolutions = {name: min(head.resolutions) for name, head in checkpoint.model.heads.items()}
+    chosen = choose_scorers(scorers, resolutions, resources)
+    return Engine(
+        checkpoint,
+        fasta,
+        chosen,
+        resources=resources,
+        organism=organism,
+        window=window,
+        tracks=tracks,
+        batch_size=batch_size,
+    )
+
+
+class Survey:
+    """A first pass over a variant file: what each allele will become, and whether the genome is the right one."""
+
+    def __init__(self, vcf: str | os.PathLike[str], fasta: Fasta, max_length: int, max_mismatch: float = MAX_MISMATCH):
+        """Raises InputError when the file cannot be read, or more than `max_mismatch` of REF alleles differ."""
+        self.vcf, self.fasta, self.max_length = vcf, fasta, max_length
+        self.statuses: collections.Counter[Status] = collections.Counter()
+        self.report = reference_report(self._count(self.calls()), fasta, read_header(vcf), max_mismatch)
+
+    def calls(self) -> Iterator[Call]:
+        """All calls, checked against the genome; reads the file again."""
+        return check_calls(read_variants(self.vcf), self.fasta, self.max_length)
+
+    def _count(self, calls: Iterable[Call]) -> Iterator[Call]:
+        for call in calls:
+            self.statuses[call.status] += 1
+            yield call
+
+
+def provenance(engine: Engine) -> Mapping[str, str]:
+    """What made the scores, for headers and attributes."""
+    from ag_core._version import __version__
+
+    spec = engine.checkpoint.spec
+    return {
+        "version": __version__,
+        "model": spec.name,
+        "model_digest": engine.checkpoint.digest,
+        "precision": str(engine.checkpoint.model.precision),
+        "organism": spec.organisms[engine.organism],
+        "window": str(engine.window),
+        "fasta": engine.fasta.path.name,
+    }
+
+
+def score(
+    vcf: str | os.PathLike[str],
+    *,
+    fasta: str | os.PathLike[str],
+    gtf: str | os.PathLike[str] | None = None,
+    max_mismatch: float = MAX_MISMATCH,
+    **options,
+) -> xr.DataTree:
+    """Scores every alternate allele of a VCF; `options` are those of `open_engine`.
+
+    Returns a tree with `status(call)` at the root and, for each scorer, a child with `score(item, track)`.
+    Raises InputError for files and settings that cannot be used.
+    """
+    genome = Fasta(fasta)
+    engine = open_engine(genome, gtf=gtf, **options)
+    survey = Survey(vcf, genome, engine.window // 2, max_mismatch)
+    results: Iterator[Result] = engine.run(survey.calls())
+    return to_datatree(results, dict(provenance(engine)))

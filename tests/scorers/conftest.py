@@ -1,0 +1,84 @@
+"""A small genome with genes and a random model on it, for end-to-end tests."""
+
+import dataclasses
+import pathlib
+
+import numpy as np
+import pytest
+from ag_core.checkpoint import HeadSpec, ModelSpec, outline, save
+from ag_core.config import PRESETS
+from ag_core.schema import track_table
+
+LENGTH = 20_000
+
+
+@dataclasses.dataclass(frozen=True)
+class World:
+    """Files of a tiny world; `genome` is the sequence of its one chromosome."""
+
+    folder: pathlib.Path
+    fasta: pathlib.Path
+    gtf: pathlib.Path
+    model: pathlib.Path
+    genome: str
+
+    def vcf(self, name: str, *records: str, header: str = "") -> pathlib.Path:
+        """A VCF with records "POS REF ALT" on chr1; REF '=' stands for the genome's base."""
+        lines = ["##fileformat=VCFv4.2", *header.splitlines(), "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO"]
+        for record in records:
+            *chromosome, position, ref, alt = record.split()
+            ref = self.genome[int(position) - 1] if ref == "=" else ref
+            lines.append("\t".join([(chromosome or ["chr1"])[0], position, ".", ref, alt, ".", ".", "."]))
+        path = self.folder / name
+        path.write_text("\n".join(lines) + "\n")
+        return path
+
+    def other(self, position: int) -> str:
+        """A base that the genome does not have at a 1-based position."""
+        return "ACGT"[("ACGT".index(self.genome[position - 1]) + 1) % 4]
+
+
+def _gtf() -> str:
+    lines = []
+    for gene, name, kind, strand, exons in (
+        ("G1.1", "ONE", "protein_coding", "+", [(4001, 4400), (8801, 9000)]),
+        ("G2.1", "TWO", "lncRNA", "-", [(9501, 12000)]),
+    ):
+        whole = (exons[0][0], exons[-1][1])
+        of_gene = f'gene_id "{gene}"; gene_name "{name}"; gene_type "{kind}";'
+        for feature, (start, end) in [("gene", whole), ("transcript", whole), *(("exon", exon) for exon in exons)]:
+            more = "" if feature == "gene" else f' transcript_id "T{gene}";'
+            lines.append(f"chr1\tt\t{feature}\t{start}\t{end}\t.\t{strand}\t.\t{of_gene}{more}")
+    return "\n".join(lines) + "\n"
+
+
+def tracks(*rows: tuple[str, str, str]):
+    names, strands, cells = zip(*rows, strict=True)
+    return track_table(
+        {"name": names, "strand": strands, "biosample_name": cells, "nonzero_mean": np.linspace(0.5, 1.5, len(rows))}
+    )
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory, randomise) -> World:
+    folder = tmp_path_factory.mktemp("world")
+    genome = "".join(np.random.default_rng(0).choice(list("ACGT"), LENGTH))
+    fasta, gtf, model = folder / "genome.fa", folder / "genes.gtf", folder / "model"
+    wrapped = "\n".join(genome[i : i + 60] for i in range(0, LENGTH, 60))
+    fasta.write_text(f">chr1\n{wrapped}\n")
+    gtf.write_text(_gtf())
+    spec = ModelSpec(
+        name="random",
+        backbone=dataclasses.replace(PRESETS["tiny"], organisms=1),
+        heads={
+            "chip_tf": HeadSpec("chip_tf", (tracks(("CTCF", ".", "K562"), ("HNF4A", ".", "HepG2")),)),
+            "rna_seq": HeadSpec(
+                "rna_seq", (tracks(("rna", "+", "K562"), ("rna", "-", "K562"), ("rna all", ".", "HepG2")),)
+            ),
+        },
+        organisms=("human",),
+        window=4096,
+        licence="CC0-1.0",
+    )
+    save(model, randomise(outline(spec)), spec)
+    return World(folder, fasta, gtf, model, genome)
