@@ -15,7 +15,7 @@ from ag_core import Interval, Variant
 from ag_core.cli import run
 from ag_data import Fasta, read_gtf
 from ag_data.plot import choose_panels, plot_variant
-from ag_scorers import open_engine
+from ag_scorers import CenterMaskScorer, open_engine
 from ag_scorers.prediction import predict_variant
 
 DATA = pathlib.Path(__file__).parent / "data"
@@ -23,11 +23,14 @@ VARIANTS, GENOME, GENES = (DATA / f"HNF4A.{end}" for end in ("mpra.vcf.gz", "hg3
 
 
 def top_variant(scores: pathlib.Path) -> str:
-    """The variant with the largest change of TF binding, as text."""
-    table = pq.read_table(scores)
-    table = table.filter(pc.equal(table["scorer"].cast("string"), table["scorer"].cast("string")[0].as_py()))
-    strongest = pc.index(pc.abs(table["score"]), pc.max(pc.abs(table["score"]))).as_py()
-    return table["variant"][strongest].as_py()
+    """The SNV with the largest change of TF binding, as text.
+
+    An indel also shifts what follows against the network's bins, which a picture would show as noise.
+    """
+    table = pq.read_table(scores, filters=pc.field("scorer") == CenterMaskScorer("chip_tf").name)
+    snvs = table.filter(pc.match_substring_regex(table["variant"].cast("string"), ":[ACGT]>[ACGT]$"))
+    sizes = pc.abs(snvs["score"])
+    return snvs["variant"][pc.index(sizes, pc.max(sizes)).as_py()].as_py()
 
 
 def draw(variant: Variant, picture: pathlib.Path) -> None:

@@ -20,7 +20,7 @@ def check_one_hot(golden: Golden) -> None:
 
 
 def check_sequences(golden: Golden) -> None:
-    codes = recipe.dna(f"{golden.folder.parent.name}/genome", 9000, 1, recipe_seed(golden), 0.004)[0]
+    codes = recipe.dna(f"{golden.split}/genome", 9000, 1, recipe_seed(golden), 0.004)[0]
     genome = "".join("ACGTN"[code] for code in codes)
     assert genome[:80] == golden.json["genome_first_80"]
 

@@ -62,6 +62,11 @@ class Golden:
             return self.config["seed"]
         return int(re.search(r"seed=(\d+)", self.config["parameters"])[1])
 
+    @property
+    def split(self) -> str:
+        """First part of recipe names ("open"), from a text such as "recipe.dna('open/genome', ...)"."""
+        return re.search(r"'(\w+)/\w+", self.json.get("genome_recipe") or " ".join(map(str, self.config.values())))[1]
+
     def compare(self, key: str, got: Any, prefix: str = "out") -> None:
         """Raises AssertionError naming `key` when `got` is outside the tolerance."""
         name = f"{prefix}/{key}"

@@ -100,7 +100,7 @@ def check_track_head(golden: Golden) -> None:
 
 def check_track_losses(golden: Golden) -> None:
     """Losses of track heads at the real segment length; inputs from the recipe."""
-    length, seed, split = golden.config["length"], golden.config["seed"], golden.folder.parent.name
+    length, seed, split = golden.config["length"], golden.config["seed"], golden.split
     for modality in {key.split("/")[0] for key in golden.keys("out")}:
         rows = golden.config["metadata"]["HOMO_SAPIENS"][modality]
         head = make_head(modality, {"human": rows}, EmbeddingDims(4, 4, 4))

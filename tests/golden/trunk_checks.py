@@ -72,7 +72,7 @@ def check_rope(golden: Golden) -> None:
 
 
 def check_rope_long(golden: Golden) -> None:
-    name, (shape, seed) = f"{golden.folder.parent.name}/rope_long", ((1, 2048, 1, 128), golden_seed(golden))
+    name, (shape, seed) = f"{golden.split}/rope_long", ((1, 2048, 1, 128), golden_seed(golden))
     x = jnp.asarray(recipe.noise(name, shape, seed), jnp.float32)
     stored = golden.inputs()["positions_stored"]
     golden.compare("float32", attention.rotate(x)[:, stored])

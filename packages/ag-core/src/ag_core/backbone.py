@@ -147,6 +147,7 @@ class Tower(eqx.Module):
         pair = None
         for block in self.blocks:
             x, pair = block(x, pair, mesh)
+        assert pair is not None  # the first block makes it
         return x, pair
 
 
@@ -223,6 +224,7 @@ class SequenceEmbedder(eqx.Module):
     ) -> Float[Array, "batch position out"]:
         y = self.linear(x)
         if self.coarse is not None:
+            assert coarse is not None
             y = y + jnp.repeat(self.coarse(coarse), x.shape[1] // coarse.shape[1], axis=1)
         y = self.norm(y)
         return gelu_sigmoid(y if self.organism is None else self.organism.add(y, organism))

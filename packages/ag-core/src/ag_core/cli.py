@@ -76,3 +76,7 @@ def run(arguments: list[str] | None = None) -> int:
 def main() -> None:
     """Entry point of the `agenome` script."""
     sys.exit(run())
+
+
+if __name__ == "__main__":
+    main()

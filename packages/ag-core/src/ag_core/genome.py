@@ -67,7 +67,7 @@ class Interval:
         """Reads a genome browser's `chr1:1,001-2,000` (or `chr1:1,001`, one base): 1-based, both ends included."""
         match = _REGION.fullmatch(text.strip())
         numbers = [int(part.replace(",", "") or 0) for part in match.groups()[1:] if part] if match else []
-        if not numbers or numbers[0] < 1 or numbers[-1] < numbers[0]:
+        if not match or numbers[0] < 1 or numbers[-1] < numbers[0]:
             raise ValueError(
                 f"cannot read the region {text!r}; expected chromosome:first-last, 1-based with both ends "
                 "included and 1 <= first <= last, such as chr1:1,001-2,000"

@@ -35,28 +35,34 @@ class Plugin:
 @hookspec
 def ag_heads() -> Iterable[Plugin]:
     """Modalities. Target: a subclass of `ag_core.interfaces.AbstractHead`."""
+    ...
 
 
 @hookspec
 def ag_scorers() -> Iterable[Plugin]:
     """Variant scorers. Target: a subclass of `ag_core.interfaces.AbstractScorer`."""
+    ...
 
 
 @hookspec
 def ag_sources() -> Iterable[Plugin]:
     """File formats that become track stores. Target: a subclass of `ag_core.interfaces.AbstractSource`."""
+    ...
 
 
 @hookspec
 def ag_benchmarks() -> Iterable[Plugin]:
     """Benchmarks and suites. Target: a subclass of `ag_core.interfaces.AbstractBenchmark`."""
+    ...
 
 
 @hookspec
 def ag_models() -> Iterable[Plugin]:
     """Named checkpoints. Target: a function returning the checkpoint folder as a `pathlib.Path`."""
+    ...
 
 
 @hookspec
 def ag_commands() -> Iterable[Plugin]:
     """Sub-commands of `agenome`. Target: a function with typer annotations, or a `typer.Typer`."""
+    ...

@@ -130,8 +130,9 @@ class AbstractSource(abc.ABC):
 
 
 class AbstractBenchmark(abc.ABC):
-    """Measures a model against held-out facts."""
+    """Measures a model against held-out facts. `needs` names the entries of `data` it cannot run without."""
 
+    needs: tuple[str, ...]
     higher_is_better: bool
     citation: str
     licence: str

@@ -58,8 +58,8 @@ class Annotation:
         places = collections.defaultdict(list)
         for name, chromosome in self._chromosomes.items():
             for gene, gene_id in enumerate(chromosome.genes["gene_id"]):
-                places[gene_id].append((name, gene))
-                places[gene_id.partition(".")[0]].append((name, gene))
+                for key in {gene_id, gene_id.partition(".")[0]}:
+                    places[key].append((name, gene))
         self._places = dict(places)
 
     def __repr__(self) -> str:
@@ -164,7 +164,7 @@ def read_gtf(path: str | os.PathLike[str]) -> Annotation:
 
 def _with_rows(table: pd.DataFrame, feature: str, key: str) -> pd.DataFrame:
     """Adds rows for `feature` at the end where a table has none (UCSC's have no gene rows)."""
-    if (table["Feature"] == feature).any():
+    if (table["Feature"] == feature).to_numpy().any():
         return table
     grouped = table[table[key] != ""].groupby(["Chromosome", key], sort=False, observed=True)
     first = [column for column in table.columns if column not in ("Start", "End", "Feature", "Chromosome", key)]

@@ -5,6 +5,7 @@ import difflib
 import os
 import pathlib
 import re
+from typing import cast
 
 from ag_core.errors import InputError
 from ag_core.genome import Interval, Variant, chromosome_aliases
@@ -117,7 +118,7 @@ class Fasta:
         if self._process != os.getpid():  # a forked child must not share the parent's file position
             self._reader, self._process = open_indexed(self.path), os.getpid()
         try:
-            bases = self._reader.fetch(piece.record, start - piece.start + 1, end - piece.start)
+            bases = cast(str, self._reader.fetch(piece.record, start - piece.start + 1, end - piece.start))
         except Exception as error:  # zlib, BGZF and decoding errors of any kind: the file is damaged
             raise InputError(f"{self.path} is corrupt near {piece.record} ({error}); make it again") from error
         if len(bases) != end - start:

@@ -6,6 +6,7 @@ import os
 import pathlib
 import warnings
 from collections.abc import Sequence
+from typing import cast
 
 import pyfaidx
 from ag_core.errors import InputError
@@ -125,6 +126,6 @@ def _bytes(reader: pyfaidx.Faidx, start: int, size: int) -> bytes:
             reader.file.seek(bgzf.make_virtual_offset(block.cstart, start - block.ustart))
         else:
             reader.file.seek(start)
-        return reader.file.read(size)
+        return cast(bytes, reader.file.read(size))
     except Exception:  # zlib, BGZF errors: whatever the index points to is not there
         return b""

@@ -9,6 +9,7 @@ import re
 import traceback
 import warnings
 import zlib
+from typing import cast
 
 import pandas as pd
 from ag_core.errors import InputError
@@ -60,17 +61,17 @@ def clean_table(table: pd.DataFrame, source: object = "the table") -> pd.DataFra
             f"annotation {source} has no {', '.join(missing)}; expected the columns {', '.join(REQUIRED)}, "
             "so use a GTF file as GENCODE or Ensembl publish it"
         )
-    table = table[table["Feature"].isin(FEATURES)]
+    table = table.loc[table["Feature"].isin(FEATURES)]
     columns = {}
     for column in ("Chromosome", "Strand", "Feature", "gene_id", *OPTIONAL):
         found = next((name for name in (column, *OPTIONAL.get(column, ())) if name in table), None)
         columns[column] = table[found].astype(object).where(table[found].notna(), "") if found else ""
     columns["Start"], columns["End"] = table["Start"].astype("int64"), table["End"].astype("int64")
-    table = pd.DataFrame(columns, index=table.index)[[*REQUIRED, *OPTIONAL]]
+    table = pd.DataFrame(columns, index=table.index).loc[:, [*REQUIRED, *OPTIONAL]]
     for column in table.columns.drop(["Start", "End"]):
         table[column] = table[column].astype(str).astype("category")
     problems = {
-        "no exon rows": not (table["Feature"] == "exon").any(),
+        "no exon rows": not (table["Feature"] == "exon").to_numpy().any(),
         "rows without gene_id": (table["gene_id"] == "").any(),
         "rows that end before they start": (table["End"] < table["Start"]).any(),
         "strands other than + and -": (~table["Strand"].isin(["+", "-", "."])).any(),
@@ -89,7 +90,7 @@ def _parse(path: pathlib.Path, compression: Compression) -> pd.DataFrame:
     with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            table = pyranges.read_gtf(os.fspath(path), as_df=True)
+            table = cast(pd.DataFrame, pyranges.read_gtf(os.fspath(path), as_df=True))
         except Exception as failure:  # pyranges and pandas have many ways to refuse a file
             traceback.clear_frames(failure.__traceback__)  # closes those files, here where nobody is told
             error = failure
@@ -97,7 +98,7 @@ def _parse(path: pathlib.Path, compression: Compression) -> pd.DataFrame:
         raise InputError(f"annotation {path} is truncated or corrupt ({error}); make it again") from error
     if error is None and "gene_id" in table:
         named = table.loc[table["Feature"].isin(FEATURES), "gene_id"].notna()
-        if named.all():
+        if named.to_numpy().all():
             return table
     problem = _first_problem(path, compression) or f"it cannot be parsed ({error})"
     raise InputError(

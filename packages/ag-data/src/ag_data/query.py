@@ -7,6 +7,7 @@ the whole value, `field~text` for a part of it, `field!=value` for another value
 
 import difflib
 from collections.abc import Callable
+from typing import cast
 
 import numpy as np
 import pyparsing as pp
@@ -28,7 +29,7 @@ def select_tracks(tracks: xr.Dataset, query: str) -> Mask:
     if not query.strip():
         return real
     try:
-        test = _GRAMMAR.parse_string(query, parse_all=True)[0]
+        test = cast(_Test, _GRAMMAR.parse_string(query, parse_all=True)[0])
     except pp.ParseBaseException as error:
         raise InputError(
             f"cannot read the track query at position {error.loc + 1}:\n  {query}\n  {' ' * error.loc}^\n"
@@ -54,7 +55,7 @@ def _contains_modality(tracks: xr.Dataset, text: str) -> bool:
 
 
 def _word(tokens: pp.ParseResults) -> _Test:
-    text = tokens[0].lower()
+    text = cast(str, tokens[0]).lower()
 
     def test(tracks: xr.Dataset) -> Mask:
         found = np.full(tracks.sizes["track"], _contains_modality(tracks, text))
@@ -92,7 +93,7 @@ def _comparison(query: str, position: int, tokens: pp.ParseResults) -> _Test:
 
 
 def _negation(tokens: pp.ParseResults) -> _Test:
-    inner = tokens[0]
+    inner = cast(_Test, tokens[0])
     return lambda tracks: ~inner(tracks)
 
 

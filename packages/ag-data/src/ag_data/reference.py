@@ -33,8 +33,7 @@ def reference_report(
     """
     checked, mismatched, sample, last = 0, 0, [], None
     for call in calls:
-        chromosome = call.variant and fasta.find_chromosome(call.chromosome)
-        if not chromosome:
+        if not call.variant or not (chromosome := fasta.find_chromosome(call.chromosome)):
             continue
         variant = dataclasses.replace(call.variant, chromosome=chromosome)
         if call.record != last:  # the reference allele is the same for all alternates of a record
@@ -45,7 +44,7 @@ def reference_report(
                 sample.append([variant])
         elif sample and status is Status.REF_MISMATCH and sample[-1][0].position == variant.position:
             sample[-1].append(variant)
-    cause = (_assembly(header, fasta) or _shared_cause(sample, fasta)) if mismatched else ""
+    cause = ((header and _assembly(header, fasta)) or _shared_cause(sample, fasta)) if mismatched else ""
     if mismatched > 1 and mismatched > limit * checked:
         first = sample[0][0]
         raise InputError(
@@ -57,8 +56,8 @@ def reference_report(
     return ReferenceReport(checked, mismatched, cause)
 
 
-def _assembly(header: Header | None, fasta: Fasta) -> str:
-    for contig, length in (header.contigs if header else {}).items():
+def _assembly(header: Header, fasta: Fasta) -> str:
+    for contig, length in header.contigs.items():
         chromosome = fasta.find_chromosome(contig)
         if length and chromosome and chromosome not in fasta.partial and fasta.lengths[chromosome] != length:
             name = f" ({header.assembly})" if header.assembly else ""

@@ -2,7 +2,7 @@
 
 import json
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -64,7 +64,8 @@ def _table(cases: "pd.DataFrame", attributes: Mapping[str, Any]) -> Table:
         table.add_column(column)
     for column in ("value", "95 % interval"):
         table.add_column(column, justify="right")
-    for row in shown.itertuples():
+    rows: Iterable[Any] = shown.itertuples()
+    for row in rows:
         interval = "" if row.low != row.low else f"{row.low:.3f} to {row.high:.3f}"
         table.add_row(row.metric, row.group, row.model, f"{row.value:.4f}", interval)
     return table

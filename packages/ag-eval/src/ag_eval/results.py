@@ -60,7 +60,7 @@ def check_results(results: xr.Dataset) -> xr.Dataset:
 
 def to_table(results: xr.Dataset) -> pd.DataFrame:
     """One row for each case: the four coordinates, then value, low, high."""
-    return results.to_dataframe().reset_index(drop=True)[[*COORDINATES, *VARIABLES]]
+    return results.to_dataframe().reset_index(drop=True).loc[:, [*COORDINATES, *VARIABLES]]
 
 
 def to_json(results: xr.Dataset) -> dict[str, Any]:

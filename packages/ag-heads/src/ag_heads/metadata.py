@@ -28,7 +28,7 @@ def official_tracks(modality: str, organism: str = "human") -> xr.Dataset:
     Raises LookupError for an unknown modality or organism.
     """
     table = _table()
-    rows = table[(table["modality"] == modality) & (table["organism"] == organism)].sort_values("slot")
+    rows = table.loc[(table["modality"] == modality) & (table["organism"] == organism)].sort_values("slot")
     if rows.empty:
         known = sorted(set(zip(table["modality"].astype(str), table["organism"].astype(str), strict=True)))
         raise LookupError(f"no tracks of {modality!r} for {organism!r}; there are {known}")
@@ -41,7 +41,7 @@ def official_tracks(modality: str, organism: str = "human") -> xr.Dataset:
             return column.to_numpy(float)
         return column.astype(object).where(column.notna(), "").to_numpy(object)
 
-    return track_table({name: plain(columns[name]) for name in filled})
+    return track_table({name: plain(columns.loc[:, name]) for name in filled})
 
 
 def compact(sources: dict[str, pathlib.Path], target: pathlib.Path = TABLE) -> None:

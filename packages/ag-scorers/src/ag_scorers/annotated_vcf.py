@@ -34,7 +34,7 @@ _SEPARATORS = re.compile(r"[%,;|=\s\x00-\x1f\x7f]")
 
 def open_output(path: pathlib.Path) -> BinaryIO | pysam.BGZFile:
     """bgzip for names that end in .gz, else plain."""
-    return pysam.BGZFile(os.fspath(path), "wb") if path.suffix == ".gz" else path.open("wb")
+    return pysam.BGZFile(os.fspath(path), "wb", None) if path.suffix == ".gz" else path.open("wb")
 
 
 @contextlib.contextmanager
@@ -70,9 +70,10 @@ def annotate(path: pathlib.Path, source: pathlib.Path, provenance: Mapping[str, 
 def _check_step(source: pathlib.Path, columns: Sequence[str], number: int, results: Sequence[Result]) -> None:
     """ValueError unless the results are those of the alleles of this record."""
     calls = [(r.call.record, r.call.alt, r.call.chromosome, r.call.position, r.call.alternate) for r in results]
-    place = (columns[0], int(columns[1])) if len(columns) > 7 else None
-    alleles = enumerate(columns[4].split(",")) if place else ()
-    found = [(number, alt, *place, bases or ".") for alt, bases in alleles]
+    found = []
+    if len(columns) > 7:
+        alleles = enumerate(columns[4].split(","))
+        found = [(number, alt, columns[0], int(columns[1]), bases or ".") for alt, bases in alleles]
     if calls != found:
         raise ValueError(
             f"{source}: results are of {calls} but its next record has {found or 'ended'} (record, alt, CHROM, "

@@ -51,9 +51,9 @@ class _Job:
 @eqx.filter_jit
 def _score(
     model: Model,
-    codes: UInt8[Array, "job 2 position"],
+    codes: UInt8[Array | np.ndarray, "job 2 position"],
     organism: int,
-    selections: Mapping[str, Int[Array, " _"]],
+    selections: Mapping[str, Int[Array | np.ndarray, " _"]],
     scorers: Sequence[AbstractScorer],
     masks: Sequence[Any],
 ) -> list[Float[Array, "job _ _"]]:
@@ -187,7 +187,7 @@ class Engine:
                     results[number] = Result(call)
                     continue
                 try:
-                    job = self._prepare(number, call)
+                    job = self._prepare(number, call, call.variant)
                     groups.setdefault(job.shape, []).append(job)
                 except (ValueError, InputError) as error:
                     results[number] = _failed(call, error)
@@ -196,8 +196,7 @@ class Engine:
                     results |= self._run_batch(list(batch))
             yield from (results[number] for number in range(len(chunk)))
 
-    def _prepare(self, number: int, call: Call) -> _Job:
-        variant = call.variant
+    def _prepare(self, number: int, call: Call, variant: Variant) -> _Job:
         interval = self.interval(variant)
         ref, alt = allele_sequences(interval, variant, self.fasta.fetch)
         items = tuple(

@@ -108,7 +108,12 @@ def _rows(path: pathlib.Path, tidy: Tidy, provenance: Mapping[str, str]) -> Iter
 @contextlib.contextmanager
 def _parquet(path: pathlib.Path, schema: pa.Schema) -> Iterator[Callable[[pa.Table], None]]:
     repetitive = [field.name for field in schema if field.name != "score"]
-    with pq.ParquetWriter(path, schema, compression="zstd", use_dictionary=repetitive) as out:
+    with pq.ParquetWriter(
+        path,
+        schema,
+        compression="zstd",
+        use_dictionary=repetitive,  # pyright: ignore[reportArgumentType]
+    ) as out:
         yield lambda table: out.write_table(table, row_group_size=2 * ROWS)  # most tables are a little above ROWS
 
 
@@ -118,7 +123,7 @@ def _tsv(path: pathlib.Path, schema: pa.Schema) -> Iterator[Callable[[pa.Table],
 
     def text(column: pa.Array) -> pa.Array:
         if column.type == TEXT:  # each text once, not in each row
-            plain = pc.replace_substring_regex(column.dictionary, r"[\t\r\n]", " ")
+            plain = pc.replace_substring_regex(column.dictionary, r"[\t\r\n]", " ")  # pyright: ignore[reportAttributeAccessIssue]
             column = pa.DictionaryArray.from_arrays(column.indices, plain)
         return column.cast(pa.string())
 

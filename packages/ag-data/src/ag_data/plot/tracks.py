@@ -62,7 +62,7 @@ def choose_panels(
     largest = np.max(np.nan_to_num(change), axis=0, initial=0)
     chosen = fitting[np.argsort(-largest, kind="stable")[:limit]]
     names, strands = tracks["name"].values, tracks["strand"].values
-    titles = [f"{names[i]} ({strands[i]})" if strands[i] in "+-" else str(names[i]) for i in chosen]
+    titles = [f"{names[i]} ({strands[i]})" if str(strands[i]) in "+-" else str(names[i]) for i in chosen]
     return [Panel(t, resolution, ref[:, i], alt[:, i]) for t, i in zip(titles, chosen, strict=True)]
 
 

@@ -2,11 +2,13 @@
 
 import dataclasses
 from collections.abc import Collection, Sequence
+from typing import cast
 
 import matplotlib.axes
 import numpy as np
 from ag_core.genome import Interval
 from jaxtyping import Int
+from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextPath
 
@@ -152,7 +154,7 @@ def draw_genes(
     used = max((row for row in rows if row is not None), default=0) + 1
     missing = sum(row is None for row in rows)
     axes.set(xlim=(view.start + 0.5, view.end + 0.5), ylim=(used + (0.5 if missing else 0), 0), yticks=[])
-    scale = view.width / (axes.get_position().width * axes.figure.get_figwidth() * 72)
+    scale = view.width / (axes.get_position().width * cast(Figure, axes.figure).get_figwidth() * 72)
     for model, row in zip(models, rows, strict=True):
         if row is not None:
             _draw(axes, model, row, view, scale)

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import pandas as pd
@@ -173,7 +173,7 @@ def _summits(peaks: pd.DataFrame, region: Interval) -> dict[tuple[str, str], np.
     own = peaks[peaks["chrom"] == region.chromosome]
     own = own.assign(at=own["start"] + own["summit"])
     own = own[(own["at"] >= region.start) & (own["at"] < region.end)]
-    return {key: np.sort(group["at"].to_numpy()) for key, group in own.groupby(["cell", "tf"])}
+    return {cast(tuple[str, str], key): np.sort(group["at"].to_numpy()) for key, group in own.groupby(["cell", "tf"])}
 
 
 def _region(text: str, fasta: Fasta) -> Interval:

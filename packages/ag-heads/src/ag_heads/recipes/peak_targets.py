@@ -2,6 +2,8 @@
 
 import dataclasses
 import pathlib
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -31,8 +33,8 @@ class Chromosome:
     def cage(self, start: int, end: int) -> Float[np.ndarray, "position 2"]:
         """5'-end counts per base over [start, end), '+' then '-', spread evenly over each cluster."""
         signal = np.zeros((end - start, 2), np.float32)
-        near = self.tss[(self.tss["end"] > start) & (self.tss["start"] < end)]
-        for row in near.itertuples():
+        near: Iterable[Any] = self.tss[(self.tss["end"] > start) & (self.tss["start"] < end)].itertuples()
+        for row in near:
             density = row.count_ / (row.end - row.start)
             signal[max(row.start - start, 0) : min(row.end, end) - start, int(row.strand == "-")] += density
         return signal
@@ -48,7 +50,7 @@ def read_tss(path: pathlib.Path) -> pd.DataFrame:
     columns = ["chrom", "start", "end", "name", "score", "strand", "count_", "p", "q", "summit"]
     table = pd.read_csv(path, sep="\t", names=columns)
     table["end"] = np.maximum(table["end"], table["start"] + 1)
-    return table[table["end"] - table["start"] <= WIDEST_TSS]
+    return table.loc[table["end"] - table["start"] <= WIDEST_TSS]
 
 
 def chip_tracks(peaks: pd.DataFrame) -> xr.Dataset:
@@ -88,7 +90,8 @@ def dense_chip(peaks: pd.DataFrame, tracks: xr.Dataset, length: int) -> np.ndarr
         )
     }
     covered = np.zeros((-(-length // BIN), len(column)), np.float32)
-    for row in peaks.itertuples():
+    rows: Iterable[Any] = peaks.itertuples()
+    for row in rows:
         first = row.start + row.summit - FOOTPRINT // 2
         for b in range(max(first, 0) // BIN, (min(first + FOOTPRINT, length) - 1) // BIN + 1):
             overlap = min(first + FOOTPRINT, (b + 1) * BIN) - max(first, b * BIN)
@@ -107,14 +110,14 @@ def load_chromosomes(data: pathlib.Path) -> tuple[list[Chromosome], xr.Dataset, 
         # Whole chromosomes: pysam decompresses them fifty times faster than pyfaidx.
         with pysam.FastaFile(str(path)) as fasta:
             for name in fasta.references:
-                own = peaks[peaks["chrom"] == name]
+                own = peaks.loc[peaks["chrom"] == name]
                 codes = encode(fasta.fetch(name))
                 chromosomes.append(
                     Chromosome(
                         name,
                         codes,
                         dense_chip(own, chip, len(codes)),
-                        tss[tss["chrom"] == name],
+                        tss.loc[tss["chrom"] == name],
                         (own["start"] + own["summit"]).to_numpy(),
                     )
                 )
