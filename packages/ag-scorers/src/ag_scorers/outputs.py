@@ -108,12 +108,7 @@ def _rows(path: pathlib.Path, tidy: Tidy, provenance: Mapping[str, str]) -> Iter
 @contextlib.contextmanager
 def _parquet(path: pathlib.Path, schema: pa.Schema) -> Iterator[Callable[[pa.Table], None]]:
     repetitive = [field.name for field in schema if field.name != "score"]
-    with pq.ParquetWriter(
-        path,
-        schema,
-        compression="zstd",
-        use_dictionary=repetitive,  # pyright: ignore[reportArgumentType]
-    ) as out:
+    with pq.ParquetWriter(path, schema, compression="zstd", use_dictionary=repetitive) as out:  # pyright: ignore[reportArgumentType]
         yield lambda table: out.write_table(table, row_group_size=2 * ROWS)  # most tables are a little above ROWS
 
 
@@ -130,7 +125,7 @@ def _tsv(path: pathlib.Path, schema: pa.Schema) -> Iterator[Callable[[pa.Table],
     def write(table: pa.Table) -> None:
         for batch in table.to_batches(max_chunksize=ROWS):
             columns = map(text, batch.columns)
-            rows = pc.binary_join_element_wise(*columns, "\t", null_handling="replace", null_replacement="")
+            rows = pc.binary_join_element_wise(*columns, "\t", null_handling="replace", null_replacement="")  # pyright: ignore[reportAttributeAccessIssue]
             out.write("".join(f"{row}\n" for row in rows.to_pylist()).encode())
 
     with open_output(path) as out:

@@ -27,7 +27,7 @@ class VariantPrediction(NamedTuple):
 @eqx.filter_jit
 def _predict(
     model: Model, codes: UInt8[Array | np.ndarray, "allele position"], organism: int, modalities: tuple[str, ...]
-):
+) -> dict[str, Array]:
     organisms = jnp.full(len(codes), organism, jnp.int32)
     predictions = model(one_hot(codes), organisms, modalities=modalities)
     return {name: jax.vmap(model.heads[name].output)(predictions[name]).astype(jnp.float32) for name in modalities}
