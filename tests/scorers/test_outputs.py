@@ -14,9 +14,10 @@ from ag_core.errors import InputError
 from ag_core.schema import track_table
 from ag_data.variants import Status, read_variants
 from ag_scorers import outputs
-from ag_scorers.annotated_vcf import INFO, SUFFIXES, open_writer
+from ag_scorers.annotated_vcf import INFO
 from ag_scorers.center_mask import CenterMaskScorer
 from ag_scorers.gene_mask import GeneMaskLFCScorer
+from ag_scorers.outputs import SUFFIXES, open_writer
 from ag_scorers.results import Result, ScorerResult
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -1,8 +1,7 @@
 """The minimal core: network, mesh, plugin contract, data shapes. This file is the table of contents."""
 
-import importlib
-
-from ag_core._version import __version__
+from ag_core._version import __version__ as __version__
+from ag_core.lazy import lazy_names
 
 _NAMES = {
     # Plugins
@@ -50,14 +49,4 @@ _NAMES = {
     "InputError": "errors",
 }
 
-__all__ = ["__version__", *sorted(_NAMES)]
-
-
-def __getattr__(name: str):
-    if name not in _NAMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}; it has {', '.join(__all__)}")
-    return getattr(importlib.import_module(f"{__name__}.{_NAMES[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__, __all__ = lazy_names(__name__, _NAMES, "__version__")

@@ -1,6 +1,6 @@
 """Modalities, their track metadata and the embedded model. This file is the table of contents."""
 
-import importlib
+from ag_core.lazy import lazy_names
 
 _NAMES = {
     # Heads
@@ -16,14 +16,4 @@ _NAMES = {
     "mini": "weights",
 }
 
-__all__ = sorted(_NAMES)
-
-
-def __getattr__(name: str):
-    if name not in _NAMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}; it has {', '.join(__all__)}")
-    return getattr(importlib.import_module(f"{__name__}.{_NAMES[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__, __all__ = lazy_names(__name__, _NAMES)

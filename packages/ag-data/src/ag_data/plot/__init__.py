@@ -1,6 +1,6 @@
 """Pictures as matplotlib figures, without a display and without pyplot. This file is the table of contents."""
 
-import importlib
+from ag_core.lazy import lazy_names
 
 _NAMES = {
     # What a variant does to predicted tracks
@@ -13,14 +13,4 @@ _NAMES = {
     "draw_genes": "transcripts",
 }
 
-__all__ = sorted(_NAMES)
-
-
-def __getattr__(name: str):
-    if name not in _NAMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}; it has {', '.join(__all__)}")
-    return getattr(importlib.import_module(f"{__name__}.{_NAMES[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__, __all__ = lazy_names(__name__, _NAMES)
