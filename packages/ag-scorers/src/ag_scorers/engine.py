@@ -189,7 +189,7 @@ class Engine:
                 try:
                     job = self._prepare(number, call, call.variant)
                     groups.setdefault(job.shape, []).append(job)
-                except (ValueError, InputError) as error:
+                except Exception as error:  # a scorer may be anybody's: the call fails, the run goes on
                     results[number] = _failed(call, error)
             for jobs in groups.values():
                 for batch in _batched(jobs, self.batch_size):
@@ -208,11 +208,11 @@ class Engine:
     def _run_batch(self, jobs: list[_Job]) -> dict[int, Result]:
         try:
             scores = self._compute(jobs)
+            return {job.number: self._finish(job, [s[i] for s in scores]) for i, job in enumerate(jobs)}
         except Exception as error:  # out of memory, say: one bad variant must not take the others along
             if len(jobs) == 1:
                 return {jobs[0].number: _failed(jobs[0].call, error)}
             return {number: r for job in jobs for number, r in self._run_batch([job]).items()}
-        return {job.number: self._finish(job, [s[i] for s in scores]) for i, job in enumerate(jobs)}
 
     def _compute(self, jobs: list[_Job]) -> list[np.ndarray]:
         # A short batch is filled up with its last job: one compiled program for all.
