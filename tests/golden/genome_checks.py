@@ -73,5 +73,24 @@ def check_rows(rows: list[Mapping[str, Any]], table: Mapping[str, np.ndarray], k
         assert got == [row[column] for row in rows], f"{key}: {column}"
 
 
+def gene_masks_block(blocks: Mapping[str, Any]) -> None:
+    block = blocks["gene_masks"]
+    annotation = Annotation(pd.DataFrame(block["gtf"], columns=block["gtf_columns"]))
+    for case in block["cases"]:
+        interval = Interval.from_str(case["interval"])
+        if case["kind"].startswith("exons"):
+            mask, table = annotation.exon_masks(interval)
+        else:
+            variant = Variant.from_str(case["variant"]) if "variant" in case["kind"] else None
+            mask, table = annotation.body_masks(interval, variant)
+        assert list(table["gene_id"]) == case["genes"], case
+        for column, runs in zip(mask.T, case["runs"], strict=True):
+            want = np.zeros(interval.width, bool)
+            for start, end in runs:
+                want[start:end] = True
+            np.testing.assert_array_equal(column, want, err_msg=str(case))
+
+
 CHECKS: dict[str, Callable[[Golden], None]] = {"fn_one_hot": check_one_hot}
 SCORER_CHECKS: dict[str, Callable[[Golden], None]] = {"sequences": check_sequences, "gene_masks": check_gene_masks}
+SCORING_CHECKS = {"gene_masks": gene_masks_block}
