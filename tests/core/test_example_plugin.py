@@ -53,7 +53,7 @@ def test_head_predicts_fractions(head, embeddings):
     assert float(fractions.max()) < 1
     other = head.output(head(embeddings, jnp.array(1), {}))
     assert float(jnp.max(jnp.abs(fractions - other))) > 1e-2
-    turned = head.reverse_complement(predictions, jnp.array(0))
+    turned = head.reverse_complement(predictions, jnp.array(0), 128 * BINS)
     np.testing.assert_array_equal(head.output(turned), fractions[::-1])
 
 
@@ -62,7 +62,8 @@ def test_head_learns_what_was_measured(head, embeddings):
     optimiser = optax.adam(0.3)
 
     def loss(head, batch):
-        return head.loss(head(batch, jnp.array(0), {}), {"signal": signal}, jnp.array(0))
+        predictions = jax.tree.map(lambda x: x[None], head(batch, jnp.array(0), {}))
+        return head.loss(predictions, {"signal": signal[None]}, jnp.array([0]))["loss"]
 
     # Two ways to write the cross-entropy of one measured value.
     bias_free = jax.tree.map(jnp.zeros_like, head)

@@ -9,7 +9,6 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-import recipe
 import trunk_checks
 from ag_core.backbone import Backbone
 from ag_core.config import EmbeddingDims
@@ -21,17 +20,31 @@ from ag_core.precision import cast
 from ag_core.schema import strand_partners, track_table
 from ag_heads import scaling
 from ag_heads.linear import MultiOrganismLinear
+from ag_heads.sites import select_sites
 from golden_file import Golden
 
 KEY = jax.random.key(0)
 TRACK_HEADS = ("atac", "dnase", "procap", "cage", "rna_seq", "chip_tf", "chip_histone")
+# Official head names that differ from the modality.
+MODALITIES = {
+    "splice_sites_classification": "splice_sites",
+    "splice_sites_usage": "splice_site_usage",
+    "splice_sites_junction": "splice_junctions",
+}
+ALL_HEADS = (*TRACK_HEADS, "contact_maps", *MODALITIES)
+
+
+def tables_of(name: str, metadata: Mapping[str, Mapping[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """Rows of each organism for an official head, from {organism: {output: rows}}."""
+    modality = MODALITIES.get(name, name)
+    return {organism: list(outputs.get(modality) or []) for organism, outputs in metadata.items()}
 
 
 def tables(records: Mapping[str, list[dict[str, Any]]]) -> list[Any]:
     """One track table for each organism, from the metadata rows of a golden config."""
     made = []
     for rows in records.values():
-        columns = {"name": [row["name"] for row in rows], "strand": [row["strand"] for row in rows]}
+        columns = {"name": [row["name"] for row in rows], "strand": [row.get("strand", ".") for row in rows]}
         if any("nonzero_mean" in row for row in rows):
             means = [row["nonzero_mean"] for row in rows]
             columns["nonzero_mean"] = [np.nan if mean is None else mean for mean in means]
@@ -69,83 +82,130 @@ def check_scaling(golden: Golden) -> None:
 
 
 def check_reverse_complement(golden: Golden) -> None:
-    """Tracks only; contact maps and splicing have no head yet."""
     inputs, dims = golden.inputs(), EmbeddingDims(4, 4, 4)
+    turn_these = inputs["mask"]
+
+    def choose(turned, original):
+        return np.where(turn_these.reshape(-1, *(1,) * (original.ndim - 1)), turned, original)
+
     for output in golden.keys("in/strand_reindexing"):
         modality, partners = output.lower(), inputs[f"strand_reindexing/{output}"]
-        if modality not in TRACK_HEADS:
-            continue
         strands = np.full(len(partners), ".", object)
         for i, partner in enumerate(partners):
             if i != partner:
                 strands[i] = "+" if i < partner else "-"
         rows = [{"name": f"t{i}", "strand": strand} for i, strand in enumerate(strands)]
+        if modality == "splice_junctions":
+            rows = rows[: len(rows) // 2]
+            head = make_head(modality, {"human": [row | {"strand": "."} for row in rows]}, dims)
+            names = ("predictions", "splice_site_positions")
+            given = {name: inputs[f"{output}/{name}"] for name in names}
+            turned = jax.vmap(lambda x, h=head: h.reverse_complement(x, jnp.array(0), 12))(given)
+            for name in names:
+                golden.compare(f"{output}/{name}", choose(turned[name], given[name]))
+            continue
         head = make_head(modality, {"human": rows}, dims)
         np.testing.assert_array_equal(strand_partners(tables({"human": rows})[0]), partners)
-        turned = jax.vmap(lambda x, h=head: h.reverse_complement({"x": x}, jnp.array(0))["x"])(inputs[output])
-        golden.compare(output, np.where(inputs["mask"][:, None, None], turned, inputs[output]))
+        turned = jax.vmap(lambda x, h=head: h.reverse_complement({"x": x}, jnp.array(0), 12)["x"])(inputs[output])
+        golden.compare(output, choose(turned, inputs[output]))
+
+
+def check_site_positions(golden: Golden) -> None:
+    inputs = golden.inputs()
+    settings = {"a": (8, 8, 0.1), "b": (20, 24, 0.42), "c": (8, 11, 0.0), "d": (40, 40, 0.5)}
+    for key in golden.keys("out"):
+        setting, _, evidence = key.partition("_")
+        count, pad_to, threshold = settings[setting]
+        values = inputs["ref"]
+        if "alt" in evidence:
+            values = np.maximum(values, inputs["alt"])
+        if "true" in evidence:
+            values = np.maximum(values, inputs["true_sites"])
+        select = functools.partial(select_sites, count=count, threshold=threshold, pad_to=pad_to)
+        golden.compare(key, jax.vmap(select)(jnp.asarray(values, jnp.float32)))
+
+
+def check_position_head(golden: Golden) -> None:
+    """Contact maps, splice sites, usage."""
+    check_track_head(golden)
+
+
+def check_junction_head(golden: Golden) -> None:
+    inputs = golden.inputs()
+    dims = EmbeddingDims(inputs["e1"].shape[-1], 2, 2)
+    name = "head/splice_sites_junction"
+    parameters = golden.parameters()
+    hidden = parameters[f"{name}/multi_organism_linear/b"].shape[-1]
+    tissues = parameters[f"{name}/pos_donor_logits/embeddings"].shape[-1] // (2 * hidden)
+    organisms = parameters[f"{name}/multi_organism_linear/b"].shape[0]
+    rows = {str(o): [{"name": f"t{t}"} for t in range(tissues)] for o in range(organisms)}
+    head = make_head("splice_junctions", rows, dims, hidden=hidden)
+
+    def call(m, e1, organism, positions):
+        def one(e1, organism, positions):
+            given = {"splice_junctions": {"splice_site_positions": positions}}
+            return m(Embeddings(e1, None, None), organism, given)
+
+        return jax.vmap(one)(e1, organism, positions)
+
+    trunk_checks.run_both(golden, head, name, call)
 
 
 def check_track_head(golden: Golden) -> None:
-    modality = golden.stem.removeprefix("head_").removeprefix("nan_")
+    name = golden.stem.removeprefix("native_").removeprefix("head_").removeprefix("nan_")
     inputs = golden.inputs()
     dims = EmbeddingDims(*(inputs[name].shape[-1] for name in ("e1", "e128", "ep")))
-    head = make_head(modality, golden.config["metadata"], dims)
+    head = make_head(MODALITIES.get(name, name), golden.config["metadata"], dims)
 
     def call(m, e1, e128, ep, organism):
         return jax.vmap(lambda e, o: m(e, o, {}))(Embeddings(e1, e128, ep), organism)
 
-    trunk_checks.run_both(golden, head, f"head/{modality}", call)
+    trunk_checks.run_both(golden, head, f"head/{name}", call)
 
 
-def check_track_losses(golden: Golden) -> None:
-    """Losses of track heads at the real segment length; inputs from the recipe."""
-    length, seed, split = golden.config["length"], golden.config["seed"], golden.split
-    for modality in {key.split("/")[0] for key in golden.keys("out")}:
-        rows = golden.config["metadata"]["HOMO_SAPIENS"][modality]
-        head = make_head(modality, {"human": rows}, EmbeddingDims(4, 4, 4))
-        finest, count = min(head.resolutions), len(rows)
-
-        def noise(name: str, *shape: int) -> np.ndarray:
-            return recipe.noise(f"{split}/{name}", (1, *shape), seed)[0]
-
-        positions = length // finest
-        present = recipe.uniform(f"{split}/ntz{modality}", (1, positions, count), seed)[0] < 0.3
-        targets = np.abs(noise(f"nt{modality}", positions, count)) * 4 * present
-        predictions = {
-            f"scaled_predictions_{r}bp": jnp.float32(np.abs(noise(f"np{modality}{r}", length // r, count)) + 0.02)
-            for r in head.resolutions
-        }
-        got = head.loss(predictions, {"signal": jnp.asarray(targets, jnp.float32)}, jnp.array(0))
-        golden.compare(f"{modality}/loss", got)
-
-
-def small_model(golden: Golden) -> Model:
-    """Backbone and track heads of a whole-model golden, with its parameters."""
+def small_model(golden: Golden, segment: int | None = None) -> Model:
+    """The whole model of a golden, with its parameters."""
     config = trunk_checks.backbone_config(golden, organisms=golden.config["num_organisms"])
-    metadata = golden.config["metadata"]
-    heads = {
-        name: make_head(name, {o: m.get(name) or [] for o, m in metadata.items()}, config.dims) for name in TRACK_HEADS
-    }
+    metadata, heads = golden.config["metadata"], {}
+    for name in ALL_HEADS:
+        modality = MODALITIES.get(name, name)
+        options = {}
+        if name in TRACK_HEADS and segment is not None:
+            options = {"segment": segment}
+        if modality == "splice_junctions":
+            options = {
+                "sites": golden.config["num_splice_sites"],
+                "threshold": golden.config["splice_site_threshold"],
+                "hidden": golden.config["dims"]["junction_hidden"],
+            }
+        heads[modality] = make_head(modality, tables_of(name, metadata), config.dims, **options)
     return load_official(Model(Backbone(config, key=KEY), heads), golden.parameters(), "alphagenome")
 
 
 def check_small_model(golden: Golden) -> None:
     inputs = golden.inputs()
     model = small_model(golden)
-    run = eqx.filter_jit(lambda m, dna, organism: (m(dna, organism), m.backbone(dna.astype(m.precision), organism)))
+
+    def run(m, dna, organism):
+        embeddings = m.embed(dna, organism)
+        return m.predict(embeddings, organism), embeddings
+
     dna = jax.nn.one_hot(inputs["dna_codes"], 4)
     positions = inputs["positions_1bp"]
 
     def compare(model, prefix):
-        predictions, embeddings = run(model, dna, inputs["organism"])
-        got = {f"{name}/{key}": value for name, heads in predictions.items() for key, value in heads.items()}
+        predictions, embeddings = eqx.filter_jit(run)(model, dna, inputs["organism"])
+        got = {
+            f"{model.heads[name].official_name}/{key}": value
+            for name, heads in predictions.items()
+            for key, value in heads.items()
+        }
         got |= {"embeddings/embeddings_128bp": embeddings.bp128, "embeddings/embeddings_pair": embeddings.pair}
         got["embeddings_1bp"] = embeddings.bp1
-        got = {key: v[:, positions] if key.endswith("1bp") else v for key, v in got.items()}
+        # What has one value for each base is stored at some positions only.
+        got = {key: v[:, positions] if v.shape[1] == dna.shape[1] else v for key, v in got.items()}
         for key in golden.keys(prefix):
-            if key in got:
-                golden.compare(key, got[key], prefix)
+            golden.compare(key, got[key], prefix)
 
     compare(model, "out")
     compare(cast(model, "bfloat16"), "out_bf16")
@@ -155,6 +215,10 @@ CHECKS: dict[str, Callable[[Golden], None]] = {
     "multi_organism_linear": check_linear,
     "fn_scaling": check_scaling,
     "fn_reverse_complement": check_reverse_complement,
-    "loss_heads_real_segment": check_track_losses,
+    "fn_splice_site_positions": check_site_positions,
+    "head_contact_maps": check_position_head,
+    "head_splice_sites_classification": check_position_head,
+    "head_splice_sites_usage": check_position_head,
+    "head_splice_sites_junction": check_junction_head,
 } | {f"head_nan_{name}": check_track_head for name in TRACK_HEADS}
 MODEL_CHECKS: dict[str, Callable[[Golden], None]] = {"forward": check_small_model}

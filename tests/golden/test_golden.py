@@ -8,22 +8,20 @@ from collections.abc import Callable, Mapping
 
 import genome_checks
 import head_checks
+import loss_checks
 import pytest
 import scorer_checks
 import trunk_checks
 from golden_file import Golden
 
 CHECKS: Mapping[str, Mapping[str, Callable[[Golden], None]]] = {
-    "modules": trunk_checks.CHECKS | head_checks.CHECKS | genome_checks.CHECKS,
+    "modules": trunk_checks.CHECKS | head_checks.CHECKS | loss_checks.CHECKS | genome_checks.CHECKS,
     "scorers": scorer_checks.CHECKS | genome_checks.SCORER_CHECKS,
-    "small_model": head_checks.MODEL_CHECKS,
+    "small_model": head_checks.MODEL_CHECKS | loss_checks.MODEL_CHECKS,
 }
 # Files of which a check compares only a part, and what it leaves out.
 PARTLY = {
-    "modules/fn_reverse_complement": "contact maps, splice sites, usage and junctions",
-    "modules/loss_heads_real_segment": "the logged scalars beside the loss",
     "scorers/indel_alignment": "the reference's internal index masks",
-    "small_model/forward": "heads contact_maps and splice_sites_*",
 }
 
 

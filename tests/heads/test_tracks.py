@@ -97,6 +97,12 @@ def test_organisms_have_weights_of_their_own():
     assert float(jnp.min(jnp.max(jnp.abs(first - second), axis=0))) > 1e-3
 
 
+def loss_of(model, predictions, **targets):
+    """Loss of a batch of one."""
+    predictions, targets = jax.tree.map(lambda x: x[None], (predictions, targets))
+    return model.loss(predictions, targets, ORGANISM[None])["loss"]
+
+
 def test_loss_is_least_at_the_truth():
     """The sum of each segment and its distribution: 0 gradient at the truth, more loss all around it."""
     random = np.random.default_rng(0)
@@ -104,7 +110,7 @@ def test_loss_is_least_at_the_truth():
     mask = jnp.ones((LENGTH, 3), bool)
 
     def loss(predictions):
-        return track_loss(truth, predictions, mask, segment=64)
+        return track_loss(truth[None], predictions[None], mask[None], segment=64)["loss"]
 
     best = loss(truth)
     assert float(jnp.max(jnp.abs(jax.grad(loss)(truth)))) < 1e-5
@@ -116,12 +122,16 @@ def test_loss_is_least_at_the_truth():
 
 def test_loss_sees_counts_and_shares_apart():
     """Scaling a segment changes only the count term, which is zero at the truth (shifted Poisson)."""
-    truth, mask = jnp.full((128, 1), 2.0), jnp.ones((128, 1), bool)
+    truth, mask = jnp.full((1, 128, 1), 2.0), jnp.ones((1, 128, 1), bool)
+
+    def loss(predictions):
+        return float(track_loss(truth, predictions, mask, segment=128)["loss"])
+
     uniform = -5 * 2.0 * np.log(1 / 128)  # 5 x the mean of -t log(share)
     total = 256.0
-    assert float(track_loss(truth, truth, mask, segment=128)) == pytest.approx(uniform, rel=1e-4)
+    assert loss(truth) == pytest.approx(uniform, rel=1e-4)
     more = 2 * total - total * np.log(2 * total) - (total - total * np.log(total))
-    assert float(track_loss(truth, 2 * truth, mask, segment=128)) == pytest.approx(uniform + more / 128, rel=1e-4)
+    assert loss(2 * truth) == pytest.approx(uniform + more / 128, rel=1e-4)
 
 
 def test_tracks_that_do_not_count_have_no_gradient():
@@ -135,7 +145,7 @@ def test_tracks_that_do_not_count_have_no_gradient():
         linears, scales, inputs = variables
         changed = eqx.tree_at(lambda h: (h.linears, h.scales), model, (linears, scales))
         predictions = changed(inputs, ORGANISM, {})
-        return changed.loss(predictions, {"signal": signal, "measured": measured}, ORGANISM)
+        return loss_of(changed, predictions, signal=signal, measured=measured)
 
     value, (linears, scales, of_inputs) = jax.value_and_grad(loss)(variables)
     assert np.isfinite(value)
@@ -157,23 +167,23 @@ def test_coarse_targets_are_sums_of_fine_ones():
         "scaled_predictions_1bp": scale_targets(signal, means, 1, squash=False),
         "scaled_predictions_128bp": scale_targets(coarse, means, 128, squash=False),
     }
-    gradient = jax.grad(lambda p: model.loss(p, {"signal": signal}, ORGANISM))(truth)
+    gradient = jax.grad(lambda p: loss_of(model, p, signal=signal))(truth)
     for leaf in gradient.values():
         assert float(jnp.max(jnp.abs(leaf))) < 1e-5
 
 
 def test_reverse_complement_twice_changes_nothing():
     model, predictions = head(), head()(embeddings(), ORGANISM, {})
-    once = model.reverse_complement(predictions, ORGANISM)
+    once = model.reverse_complement(predictions, ORGANISM, LENGTH)
     np.testing.assert_array_equal(once["predictions_1bp"][0, 2], predictions["predictions_1bp"][-1, 0])
     np.testing.assert_array_equal(once["predictions_1bp"][0, 4], predictions["predictions_1bp"][-1, 4])
-    twice = model.reverse_complement(once, ORGANISM)
+    twice = model.reverse_complement(once, ORGANISM, LENGTH)
     jax.tree.map(np.testing.assert_array_equal, twice, predictions)
 
 
 def test_cut_sites_move_one_base():
     signal = jnp.arange(1.0, 5)[:, None] * jnp.ones(6)
-    turned = head(shift_reverse=True).reverse_complement({"predictions_1bp": signal}, ORGANISM)
+    turned = head(shift_reverse=True).reverse_complement({"predictions_1bp": signal}, ORGANISM, 4)
     np.testing.assert_array_equal(turned["predictions_1bp"][:, 4], [0, 4, 3, 2])
 
 
@@ -209,9 +219,9 @@ def test_positions_without_measurement_do_not_count():
     holes = signal.at[:128].set(jnp.nan)
     predictions = model(inputs, ORGANISM, {})
     wild = {name: values.at[: 128 // (LENGTH // len(values))].set(1e3) for name, values in predictions.items()}
-    loss = float(model.loss(predictions, {"signal": holes}, ORGANISM))
+    loss = float(loss_of(model, predictions, signal=holes))
     assert np.isfinite(loss)
-    assert float(model.loss(wild, {"signal": holes}, ORGANISM)) == pytest.approx(loss, rel=1e-6)
+    assert float(loss_of(model, wild, signal=holes)) == pytest.approx(loss, rel=1e-6)
 
 
 def test_a_mean_of_zero_is_refused():

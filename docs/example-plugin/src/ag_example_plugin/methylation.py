@@ -29,9 +29,9 @@ class MethylationHead(AbstractHead):
         logits, target = predictions["scaled_predictions_128bp"], targets["signal"]
         measured = ~jnp.isnan(target)  # bins without CpG, padding tracks
         cross_entropy = jax.nn.softplus(logits) - jnp.where(measured, target, 0) * logits
-        return jnp.sum(cross_entropy, where=measured) / jnp.maximum(jnp.sum(measured), 1)
+        return {"loss": jnp.sum(cross_entropy, where=measured) / jnp.maximum(jnp.sum(measured), 1)}
 
-    def reverse_complement(self, predictions, organism):
+    def reverse_complement(self, predictions, organism, length):
         return {name: x[::-1] for name, x in predictions.items()}  # both strands of a CpG count as one
 
     def output(self, predictions):

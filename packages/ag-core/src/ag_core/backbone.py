@@ -111,6 +111,8 @@ class TowerBlock(eqx.Module):
     bias: AttentionBias
     attention: MultiQueryAttention
     mlp: MLP
+    # On what attention and MLP add. The paper's placement is not known (spec/model.md section 7).
+    dropout: eqx.nn.Dropout
 
     def __init__(self, config: BackboneConfig, *, update_pair: bool, key: PRNGKeyArray):
         keys = jax.random.split(key, 4)
@@ -123,13 +125,15 @@ class TowerBlock(eqx.Module):
         self.bias = AttentionBias(c.pair_size, c.heads, key=keys[1])
         self.attention = MultiQueryAttention(c.trunk, c.heads, c.key_size, c.value_size, key=keys[2])
         self.mlp = MLP(c.trunk, key=keys[3])
+        self.dropout = eqx.nn.Dropout(0.0, inference=True)
 
-    def __call__(self, x, pair, mesh: Mesh | None):
+    def __call__(self, x, pair, mesh: Mesh | None, key: PRNGKeyArray | None):
         """Tokens `[batch, token, channel]` and pair state `[batch, row, column, pair]` (None at first), updated."""
         if self.pair_update is not None:
             pair = pin(self.pair_update(x, pair), mesh, DATA, SEQ)
-        x = x + self.attention(x, self.bias(pair))
-        return x + self.mlp(x), pair
+        attention_key, mlp_key = (None, None) if key is None else jax.random.split(key)
+        x = x + self.dropout(self.attention(x, self.bias(pair)), key=attention_key)
+        return x + self.dropout(self.mlp(x), key=mlp_key), pair
 
 
 class Tower(eqx.Module):
@@ -142,11 +146,12 @@ class Tower(eqx.Module):
         self.blocks = [TowerBlock(config, update_pair=i % 2 == 0, key=keys[i]) for i in range(config.blocks)]
 
     def __call__(
-        self, x: Float[Array, "batch token channel"], mesh: Mesh | None = None
+        self, x: Float[Array, "batch token channel"], mesh: Mesh | None = None, key: PRNGKeyArray | None = None
     ) -> tuple[Float[Array, "batch token channel"], Float[Array, "batch row column pair"]]:
         pair = None
-        for block in self.blocks:
-            x, pair = block(x, pair, mesh)
+        keys = [None] * len(self.blocks) if key is None else jax.random.split(key, len(self.blocks))
+        for block, block_key in zip(self.blocks, keys, strict=True):
+            x, pair = block(x, pair, mesh, block_key)
         assert pair is not None  # the first block makes it
         return x, pair
 
@@ -287,10 +292,12 @@ class Backbone(eqx.Module):
         *,
         resolutions: Container[int] = (1, TOKEN, PAIR_BIN),
         mesh: Mesh | None = None,
+        key: PRNGKeyArray | None = None,
     ) -> Embeddings:
         """Embeddings (batched) at the wanted `resolutions`; the decoder runs only if 1 is among them.
 
-        `dna` is one-hot in the order A, C, G, T, all zeros for N; `organism` indexes the checkpoint's organisms.
+        `dna` is one-hot in the order A, C, G, T, all zeros for N; `organism` indexes the checkpoint's organisms;
+        `key` is needed in training mode with dropout.
         Raises ValueError unless the length is a multiple of 2,048.
         """
         check_length(dna.shape[1])
@@ -298,7 +305,7 @@ class Backbone(eqx.Module):
         trunk, skips = self.encoder(dna)
         if self.organism is not None:
             trunk = self.organism.add(trunk, organism)
-        trunk, pair = self.tower(trunk, mesh)
+        trunk, pair = self.tower(trunk, mesh, key)
         bp1 = bp128 = pairs = None
         if TOKEN in resolutions or 1 in resolutions:
             bp128 = self.embedder_128(trunk, None, organism)

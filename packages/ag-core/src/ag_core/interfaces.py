@@ -6,9 +6,10 @@ position, position_2, offset, track, item, junction, gene, example, case.
 
 import abc
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import equinox as eqx
+import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 from jaxtyping import Array, Float, Int, PyTree
@@ -16,6 +17,7 @@ from jaxtyping import Array, Float, Int, PyTree
 from ag_core.genome import Interval, Variant
 
 Predictions = dict[str, Array]
+Losses = dict[str, Float[Array, ""]]
 
 
 class Embeddings(eqx.Module):
@@ -36,7 +38,8 @@ class Embeddings(eqx.Module):
 class AbstractHead(eqx.Module):
     """A modality: from embeddings to predictions, and from predictions and targets to a loss.
 
-    All methods are pure and see one example; the caller vmaps. Constructor convention (`Registry.create`):
+    All methods are pure. All but `loss` see one example, and the caller vmaps; the loss sees the batch, because its
+    means run over whatever was measured in it. Constructor convention (`Registry.create`):
     `Head(tracks, dims, *, key, **options)` with `tracks` one `ag_core.schema` track table for each organism
     and `dims` the `ag_core.config.EmbeddingDims`.
     """
@@ -46,26 +49,69 @@ class AbstractHead(eqx.Module):
     resolutions: eqx.AbstractVar[tuple[int, ...]]
     # Modalities whose predictions this head reads from `context` (junctions need splice sites).
     requires: eqx.AbstractVar[tuple[str, ...]]
+    # Whether each output position depends on that position's embedding alone, so that a long sequence can be
+    # predicted piece by piece.
+    local: ClassVar[bool] = False
+    # Weight of this head's loss in the sum over heads.
+    loss_weight: ClassVar[float] = 1.0
+
+    @property
+    def official_name(self) -> str:
+        """The head's name in the official parameter tree."""
+        return self.modality
 
     @abc.abstractmethod
     def __call__(
         self, embeddings: Embeddings, organism: Int[Array, ""], context: Mapping[str, Predictions]
     ) -> Predictions:
-        """Named predictions: `predictions_{r}bp` in experimental units, `scaled_predictions_{r}bp` in model space."""
+        """Named predictions: `predictions_{r}bp` in experimental units, `scaled_predictions_{r}bp` in model space.
+
+        `context` holds the predictions of `requires` and, under the head's own modality, what the caller fixes
+        (`conditions`).
+        """
 
     @abc.abstractmethod
     def loss(
-        self, predictions: Predictions, targets: Mapping[str, Array], organism: Int[Array, ""]
-    ) -> Float[Array, ""]:
-        """Training loss for one example; targets are in experimental units, NaN where nothing was measured."""
+        self,
+        predictions: Predictions,
+        targets: Mapping[str, Array],
+        organism: Int[Array, " batch"],
+    ) -> Losses:
+        """`loss` (to be descended) and what else is worth logging, of a batch; targets are in experimental units."""
+
+    def conditions(self, targets: Mapping[str, Array]) -> Predictions:
+        """What of a batch's targets the head is told before it predicts (junctions: between which sites)."""
+        return {}
 
     @abc.abstractmethod
-    def reverse_complement(self, predictions: Predictions, organism: Int[Array, ""]) -> Predictions:
-        """Maps predictions for the reverse-complemented sequence to the forward frame."""
+    def reverse_complement(self, predictions: Predictions, organism: Int[Array, ""], length: int) -> Predictions:
+        """Maps predictions for the reverse complement of a sequence of `length` bp to the forward frame."""
 
     @abc.abstractmethod
-    def output(self, predictions: Predictions) -> Float[Array, "position track"]:
+    def output(self, predictions: Predictions) -> Float[Array, "*position track"]:
         """The array users see, at the finest resolution, padding tracks included."""
+
+
+@runtime_checkable
+class Reducer(Protocol):
+    """A head that is not local but can read a long sequence piece by piece, left to right.
+
+    `finish(absorb(... absorb(begin(), piece), ...))` equals the head's `__call__` on the whole.
+    """
+
+    def begin(self, channels: int, dtype: Any) -> PyTree[Array]:
+        """The state before the first piece; `channels` and `dtype` are those of the 1-bp embedding."""
+        ...
+
+    def absorb(
+        self, state: PyTree[Array], embeddings: Embeddings, start: Int[Array, ""], context: Mapping[str, Predictions]
+    ) -> PyTree[Array]:
+        """The state after a piece that starts at base `start` of the sequence; `context` covers the same piece."""
+        ...
+
+    def finish(self, state: PyTree[Array], organism: Int[Array, ""]) -> Predictions:
+        """The predictions for everything absorbed."""
+        ...
 
 
 class Items(NamedTuple):
@@ -74,10 +120,12 @@ class Items(NamedTuple):
     - `masks`: pytree of numpy arrays of fixed shape (so that `score` compiles once), sent to the device.
     - `table`: one row for each item, with the item's coordinates (`gene_id`, `gene_name`, `gene_strand`, ...);
       the device may score more (padded) items than the table has rows; the surplus is dropped.
+    - `notes`: whatever else `rows` needs; stays on the host.
     """
 
     masks: PyTree[np.ndarray]
     table: Mapping[str, np.ndarray]
+    notes: Any = None
 
     @property
     def count(self) -> int:
@@ -86,7 +134,11 @@ class Items(NamedTuple):
 
 
 class AbstractScorer(eqx.Module):
-    """Compares the predictions of two alleles. All fields of an implementation are static settings."""
+    """Compares the predictions of two alleles. All fields of an implementation are static settings.
+
+    Most scorers implement `items`, `score` and perhaps `finish`. One that reads something else than tracks along the
+    sequence overrides `read`; one that knows its items only after the prediction overrides `rows`.
+    """
 
     modality: eqx.AbstractVar[str]
     signed: eqx.AbstractVar[bool]
@@ -94,24 +146,65 @@ class AbstractScorer(eqx.Module):
     # Names of resources (keys of the mapping given to `items`) it cannot work without, such as "genes".
     requires: eqx.AbstractVar[tuple[str, ...]]
 
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """Modalities whose predictions `read` needs."""
+        return (self.modality,)
+
     @abc.abstractmethod
     def items(self, interval: Interval, variant: Variant, resolution: int, resources: Mapping[str, Any]) -> Items:
         """On the host: masks and item coordinates. `interval` is unstranded, `resolution` is in bp."""
 
-    @abc.abstractmethod
-    def score(
+    def read(
         self,
-        ref: Float[Array, "position track"],
-        alt: Float[Array, "position track"],
-        masks: PyTree[Array],
-    ) -> Float[Array, "item track"]:
-        """On the device, jitted: one score for each item and track."""
+        heads: Mapping[str, AbstractHead],
+        predictions: Mapping[str, Predictions],
+        tracks: Mapping[str, Int[Array | np.ndarray, " _"]],
+    ) -> PyTree[Array]:
+        """On the device: what `score` gets of one allele, from the predictions of `modalities` (one example).
+
+        `tracks` are the wanted slots of each modality. By default the head's `output`, as float32.
+        """
+        output = heads[self.modality].output(predictions[self.modality])
+        return output[..., tracks[self.modality]].astype(jnp.float32)
+
+    @abc.abstractmethod
+    def score(self, ref: PyTree[Array], alt: PyTree[Array], masks: PyTree[Array]) -> PyTree[Array]:
+        """On the device, jitted: one score for each item and track, [item, track] (or whatever `rows` wants)."""
 
     def finish(
         self, scores: Float[np.ndarray, "item track"], items: Items, tracks: xr.Dataset
     ) -> Float[np.ndarray, "item track"]:
         """On the host, after padding is dropped: blanks what does not apply (such as tracks of the other strand)."""
         return scores
+
+    def rows(
+        self, scores: PyTree[np.ndarray], items: Items, tables: Mapping[str, xr.Dataset]
+    ) -> tuple[Float[np.ndarray, "item track"], Mapping[str, np.ndarray]]:
+        """On the host: final scores, and the item table that goes with them; `tables` are the wanted tracks."""
+        return self.finish(scores[: items.count], items, tables[self.modality]), items.table
+
+    def tracks(self, tables: Mapping[str, xr.Dataset]) -> xr.Dataset:
+        """Table of the tracks that are scored: the wanted ones of `modality`."""
+        return tables[self.modality]
+
+
+class AbstractIntervalScorer(eqx.Module):
+    """Sums up the predictions for one interval, without a variant. All fields are static settings."""
+
+    modality: eqx.AbstractVar[str]
+    name: eqx.AbstractVar[str]
+    requires: eqx.AbstractVar[tuple[str, ...]]
+
+    @abc.abstractmethod
+    def items(self, interval: Interval, resolution: int, resources: Mapping[str, Any]) -> Items:
+        """On the host: masks and item coordinates. `resolution` is in bp."""
+
+    @abc.abstractmethod
+    def score(
+        self, values: Float[Array | np.ndarray, "position track"], masks: PyTree[Array]
+    ) -> Float[Array, "item track"]:
+        """On the device, jitted: one score for each item (padded ones too) and track."""
 
 
 class AbstractSource(abc.ABC):

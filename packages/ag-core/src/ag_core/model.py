@@ -1,15 +1,15 @@
 """A backbone with its heads: from DNA to named predictions."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
 import equinox as eqx
 import jax
 from jax.sharding import Mesh
-from jaxtyping import Array, Float, Int, PyTree
+from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
 from ag_core.backbone import Backbone
-from ag_core.interfaces import AbstractHead, Predictions
+from ag_core.interfaces import AbstractHead, Embeddings, Predictions
 from ag_core.layers import Conv, StandardizedConv
 from ag_core.mesh import DATA, SEQ, pin
 from ag_core.precision import Precision, cast
@@ -46,24 +46,64 @@ class Model(eqx.Module):
             visit(modality)
         return order
 
-    def __call__(
+    def embed(
         self,
         dna: Float[Array, "batch position base"],
         organism: Int[Array, " batch"],
         *,
         modalities: Iterable[str] | None = None,
         mesh: Mesh | None = None,
+        key: PRNGKeyArray | None = None,
+    ) -> Embeddings:
+        """What the heads of the wanted modalities (all by default) read; `key` is for dropout, in training mode."""
+        resolutions = {resolution for name in self.order(modalities) for resolution in self.heads[name].resolutions}
+        dna = dna.astype(self.precision.value)
+        return self.backbone(dna, organism, resolutions=resolutions, mesh=mesh, key=key)
+
+    def predict(
+        self,
+        embeddings: Embeddings,
+        organism: Int[Array, " batch"],
+        *,
+        modalities: Iterable[str] | None = None,
+        given: Mapping[str, Predictions] | None = None,
     ) -> dict[str, Predictions]:
-        """Predictions of the wanted modalities (all by default) for a batch of one-hot sequences."""
-        order = self.order(modalities)
-        resolutions = {resolution for name in order for resolution in self.heads[name].resolutions}
-        embeddings = self.backbone(dna.astype(self.precision.value), organism, resolutions=resolutions, mesh=mesh)
+        """Predictions of the wanted modalities (all by default) and of those they require, from embeddings.
+
+        `given[modality]` (batched) is told to that modality's head as its own context.
+        """
         predictions: dict[str, Predictions] = {}
-        for name in order:
+        given = given or {}
+        for name in self.order(modalities):
             head = self.heads[name]
             context = {needed: predictions[needed] for needed in head.requires}
+            if name in given:
+                context[name] = given[name]
             predictions[name] = jax.vmap(head)(embeddings, organism, context)
-        return pin(cast(predictions, self.precision), mesh, DATA, SEQ)
+        return cast(predictions, self.precision)
+
+    def __call__(
+        self,
+        dna: Float[Array, "batch position base"],
+        organism: Int[Array, " batch"],
+        *,
+        modalities: Iterable[str] | None = None,
+        given: Mapping[str, Predictions] | None = None,
+        mesh: Mesh | None = None,
+        key: PRNGKeyArray | None = None,
+    ) -> dict[str, Predictions]:
+        """Predictions of the wanted modalities (all by default) for a batch of one-hot sequences."""
+        modalities = None if modalities is None else tuple(modalities)
+        embeddings = self.embed(dna, organism, modalities=modalities, mesh=mesh, key=key)
+        return _pin_predictions(self.predict(embeddings, organism, modalities=modalities, given=given), mesh)
+
+
+def _pin_predictions(predictions: PyTree[Array], mesh: Mesh | None) -> PyTree[Array]:
+    # Not every output has a second axis that divides: junctions count sites.
+    def place(x):
+        return pin(x, mesh, DATA, SEQ if mesh and x.shape[1] % mesh.shape[SEQ] == 0 else None)
+
+    return jax.tree.map(place, predictions)
 
 
 def fold(model: PyTree) -> PyTree:
@@ -75,6 +115,16 @@ def fold(model: PyTree) -> PyTree:
     return jax.tree.map(convert, model, is_leaf=lambda node: isinstance(node, StandardizedConv))
 
 
-def training_mode(model: PyTree, training: bool = True) -> PyTree:
-    """Switches every layer that behaves differently in training (batch norms) on or off."""
-    return eqx.nn.inference_mode(model, not training)
+def training_mode(model: PyTree, training: bool = True, dropout: float = 0.0) -> PyTree:
+    """Switches every layer that behaves differently in training (batch norms, dropout) on or off.
+
+    `dropout` is the share of the tower's updates that is dropped; with it the model's calls need a `key`.
+    """
+
+    def is_dropout(node):
+        return isinstance(node, eqx.nn.Dropout)
+
+    def set_rate(node):
+        return eqx.nn.Dropout(dropout, inference=node.inference) if is_dropout(node) else node
+
+    return eqx.nn.inference_mode(jax.tree.map(set_rate, model, is_leaf=is_dropout), not training)

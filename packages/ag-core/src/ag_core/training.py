@@ -1,15 +1,18 @@
 """One optimiser step, sharded when the batch is."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, PyTree
+from jax.sharding import Mesh
+from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
+from ag_core.interfaces import Losses
 from ag_core.layers import Constant, RMSBatchNorm
+from ag_core.model import Model
 
 MOMENT_DECAY = 0.9
 
@@ -33,6 +36,38 @@ def trainable(model: PyTree) -> PyTree[bool]:
 def count_parameters(model: PyTree) -> int:
     """Number of trainable values."""
     return sum(leaf.size for leaf in jax.tree.leaves(eqx.filter(model, trainable(model))))
+
+
+def model_loss(
+    model: Model,
+    dna: Float[Array, "batch position base"],
+    organism: Int[Array, " batch"],
+    targets: Mapping[str, Mapping[str, Array]],
+    *,
+    weights: Mapping[str, float] | None = None,
+    freeze_backbone: bool = False,
+    mesh: Mesh | None = None,
+    key: PRNGKeyArray | None = None,
+) -> tuple[Float[Array, ""], Losses]:
+    """Weighted sum of the losses of the modalities in `targets`, and all parts under "modality/part".
+
+    A head's own weight counts unless `weights` names its modality. Heads are told what of the targets they are to be
+    told (`AbstractHead.conditions`). With `freeze_backbone` no gradient passes the embeddings. `key` is for dropout.
+    """
+    modalities = tuple(targets)
+    embeddings = model.embed(dna, organism, modalities=modalities, mesh=mesh, key=key)
+    if freeze_backbone:
+        embeddings = jax.lax.stop_gradient(embeddings)
+    told = {name: model.heads[name].conditions(targets[name]) for name in modalities}
+    given = {name: conditions for name, conditions in told.items() if conditions}
+    predictions = model.predict(embeddings, organism, modalities=modalities, given=given)
+    total, logs = jnp.zeros(()), {}
+    for name in modalities:
+        head = model.heads[name]
+        losses = head.loss(predictions[name], targets[name], organism)
+        total += (weights or {}).get(name, head.loss_weight) * losses["loss"]
+        logs |= {f"{name}/{part}": value for part, value in losses.items()}
+    return total, logs
 
 
 class State(NamedTuple):

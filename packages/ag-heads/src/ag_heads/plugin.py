@@ -1,4 +1,4 @@
-"""What ag-heads offers to the registry: seven genome-track modalities and the embedded model."""
+"""What ag-heads offers to the registry: the eleven modalities, the embedded model, the way to the published one."""
 
 from ag_core.hookspecs import Plugin, hookimpl
 
@@ -19,9 +19,21 @@ def ag_heads():
         _head("rna_seq", "RNA-seq coverage, stranded where the assay is", (1, 128), squash=True),
         _head("chip_tf", "transcription-factor ChIP-seq, fold change over control", (128,)),
         _head("chip_histone", "histone ChIP-seq, fold change over control", (128,)),
+        Plugin("contact_maps", "ag_heads.contacts:ContactMapsHead", "Hi-C and Micro-C contacts over distance"),
+        Plugin("splice_sites", "ag_heads.splicing:SpliceSitesHead", "donors and acceptors on either strand"),
+        Plugin("splice_site_usage", "ag_heads.splicing:SpliceSiteUsageHead", "how often a tissue uses a splice site"),
+        Plugin("splice_junctions", "ag_heads.junctions:SpliceJunctionsHead", "reads joining a donor to an acceptor"),
     ]
 
 
 @hookimpl
 def ag_models():
     return [Plugin("mini", "ag_heads.weights:mini", "embedded model: small, offline, provisional")]
+
+
+@hookimpl
+def ag_commands():
+    return [
+        Plugin("model import", "ag_heads.commands:import_model", "make a checkpoint of the published weights"),
+        Plugin("model export", "ag_heads.commands:export_model", "write a checkpoint in the published layout"),
+    ]

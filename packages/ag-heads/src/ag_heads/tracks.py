@@ -1,5 +1,6 @@
 """The genome-track head: non-negative signal along the sequence, for seven modalities. Source: spec/model.md 3.3."""
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
@@ -9,14 +10,17 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 from ag_core.config import EmbeddingDims
-from ag_core.interfaces import AbstractHead, Embeddings, Predictions
+from ag_core.interfaces import AbstractHead, Embeddings, Losses, Predictions
 from ag_core.layers import Constant
 from ag_core.schema import is_padding, strand_partners
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from ag_heads.linear import MultiOrganismLinear
-from ag_heads.losses import SEGMENT, track_loss
+from ag_heads.losses import POSITIONAL_WEIGHT, SEGMENT, gene_loss, track_loss
 from ag_heads.scaling import scale_targets, unscale_predictions
+from ag_heads.tables import track_count
+
+STRAND_SIGN = {"+": 1, "-": -1, ".": 0}
 
 
 def _means(tracks: xr.Dataset) -> np.ndarray:
@@ -46,11 +50,16 @@ class GenomeTracksHead(AbstractHead):
     means: Constant
     real: Constant
     partners: Constant
+    strands: Constant
     modality: str = eqx.field(static=True)
     resolutions: tuple[int, ...] = eqx.field(static=True)
     squash: bool = eqx.field(static=True)
     shift_reverse: bool = eqx.field(static=True)
+    segment: int = eqx.field(static=True)
+    gene_loss_weight: float = eqx.field(static=True)
+    cross_track_weight: float = eqx.field(static=True)
     requires: tuple[str, ...] = eqx.field(static=True)
+    local: ClassVar[bool] = True
     official: ClassVar = {
         "linears": "resolution_{i}/multi_organism_linear",
         "scales": "resolution_{i}/learnt_scale",
@@ -65,14 +74,15 @@ class GenomeTracksHead(AbstractHead):
         resolutions: Sequence[int],
         squash: bool = False,
         shift_reverse: bool = False,
+        segment: int = SEGMENT,
+        gene_loss_weight: float = 0.0,
+        cross_track_weight: float = POSITIONAL_WEIGHT,
         key: PRNGKeyArray,
     ):
-        sizes = {table.sizes["track"] for table in tracks}
-        if len(sizes) != 1:
-            raise ValueError(f"{modality}: organisms have {sorted(sizes)} tracks; pad the tables to equal length")
-        organisms, count = len(tracks), sizes.pop()
+        organisms, count = len(tracks), track_count(modality, tracks)
         self.modality, self.resolutions = modality, tuple(resolutions)
         self.squash, self.shift_reverse, self.requires = squash, shift_reverse, ()
+        self.segment, self.gene_loss_weight, self.cross_track_weight = segment, gene_loss_weight, cross_track_weight
         channels = {1: dims.bp1, 128: dims.bp128}
         keys = jax.random.split(key, len(self.resolutions))
         self.linears = {
@@ -82,6 +92,8 @@ class GenomeTracksHead(AbstractHead):
         self.scales = {r: jnp.ones((organisms, count)) for r in self.resolutions}
         self.means = Constant(jnp.asarray(np.stack([_means(table) for table in tracks])))
         self.real = Constant(jnp.asarray(np.stack([~is_padding(table) for table in tracks])))
+        signs = [[STRAND_SIGN[strand] for strand in table["strand"].values] for table in tracks]
+        self.strands = Constant(jnp.asarray(np.array(signs, np.int8)))
         self.partners = Constant(jnp.asarray(np.stack([strand_partners(table) for table in tracks])))
 
     def __call__(
@@ -98,30 +110,44 @@ class GenomeTracksHead(AbstractHead):
             )
         return predictions
 
-    def loss(
-        self, predictions: Predictions, targets: Mapping[str, Array], organism: Int[Array, ""]
-    ) -> Float[Array, ""]:
-        """Sum over resolutions; `targets["signal"]` is at the finest one, coarser ones are its sums.
+    def loss(self, predictions: Predictions, targets: Mapping[str, Array], organism: Int[Array, " batch"]) -> Losses:
+        """Sum over resolutions; `targets["signal"]` [batch, position, track] is at the finest, coarser ones are sums.
 
-        NaN positions, padding, and tracks not in `targets["measured"]` (optional) do not count.
+        NaN positions, padding, and tracks not in `targets["measured"]` (bool [batch, track], optional) do not count.
+        With `gene_loss_weight` and `targets["genes"]` (bool [batch, position, strand, gene]: exons of genes on + and
+        on -), a gene's mean signal and how tracks share it are compared too, at 1 bp.
         """
         finest, signal = min(self.resolutions), targets["signal"].astype(jnp.float32)
         tracks = self.real.value[organism]
         if "measured" in targets:
             tracks = tracks & targets["measured"]
-        known = ~jnp.isnan(signal) & tracks
+        known = ~jnp.isnan(signal) & tracks[:, None]
         signal = jnp.where(known, jnp.maximum(signal, 0), 0)
         # A padding mean is NaN, and NaN times a zero gradient is NaN: take 1 there.
         means = jnp.where(tracks, self.means.value[organism], 1.0)
-        total = jnp.zeros(())
+        batch, length, count = signal.shape
+        losses: Losses = {"loss": jnp.zeros(())}
         for r in self.resolutions:
-            shape = (-1, r // finest, signal.shape[-1])
-            scaled = scale_targets(signal.reshape(shape).sum(axis=1), means, r, squash=self.squash)
-            mask = known.reshape(shape).all(axis=1)
-            total += track_loss(scaled, predictions[f"scaled_predictions_{r}bp"], mask, segment=SEGMENT // r)
-        return total
+            bins = (batch, length * finest // r, r // finest, count)
+            scale = functools.partial(scale_targets, resolution=r, squash=self.squash)
+            scaled = jax.vmap(scale)(signal.reshape(bins).sum(axis=2), means)
+            predicted = predictions[f"scaled_predictions_{r}bp"]
+            mask = known.reshape(bins).all(axis=2)
+            parts = track_loss(scaled, predicted, mask, segment=max(self.segment // r, 1))
+            if r == 1 and self.gene_loss_weight and "genes" in targets:
+                seen = tracks[:, None] & self._shows_strand(organism)
+                total, positional = gene_loss(scaled, predicted, seen, targets["genes"])
+                parts["loss"] += self.gene_loss_weight * (total + self.cross_track_weight * positional)
+                parts |= {"gene_loss_total_count": total, "gene_loss_positional": positional}
+            losses |= {f"{name}_{r}bp": part for name, part in parts.items()}
+            losses["loss"] += parts["loss"]
+        return losses
 
-    def reverse_complement(self, predictions: Predictions, organism: Int[Array, ""]) -> Predictions:
+    def _shows_strand(self, organism: Int[Array, " batch"]) -> Bool[Array, "batch strand track"]:
+        strands = self.strands.value[organism]
+        return jnp.stack([strands != -1, strands != 1], axis=1)
+
+    def reverse_complement(self, predictions: Predictions, organism: Int[Array, ""], length: int) -> Predictions:
         """Positions reversed, strand partners swapped, and for cut sites one step to the right."""
         partners = self.partners.value[organism]
 

@@ -9,7 +9,7 @@ same command goes on from there. Two cores need about an hour.
 import json
 import pathlib
 import time
-from typing import Annotated, cast
+from typing import Annotated
 
 import equinox as eqx
 import jax
@@ -87,23 +87,11 @@ def make_batch(windows: list[tuple[Chromosome, int]], flips: np.ndarray, partner
     return {"codes": np.stack(codes), "chip_tf": np.stack(chips), "cage": np.stack(cages)}
 
 
-def losses(model: Model, batch: dict[str, jax.Array]) -> dict[str, jax.Array]:
-    """Mean loss of each head over the examples."""
+def losses(model: Model, batch: dict[str, jax.Array]) -> tuple[jax.Array, dict[str, jax.Array]]:
+    """Weighted sum over heads, and its parts."""
     organism = jnp.zeros(len(batch["codes"]), jnp.int32)
-    predictions = model(one_hot(batch["codes"]), organism)
-
-    def mean_loss(name: str) -> jax.Array:
-        def one(predicted, signal, o):
-            return model.heads[name].loss(predicted, {"signal": signal}, o)
-
-        return jnp.mean(jax.vmap(one)(predictions[name], batch[name], organism))
-
-    return {name: mean_loss(name) for name in model.heads}
-
-
-def loss(model: Model, batch: dict[str, jax.Array]) -> jax.Array:
-    """Weighted sum over heads."""
-    return cast(jax.Array, sum(WEIGHTS[name] * value for name, value in losses(model, batch).items()))
+    targets = {name: {"signal": batch[name]} for name in model.heads}
+    return training.model_loss(model, one_hot(batch["codes"]), organism, targets, weights=WEIGHTS)
 
 
 def make_spec(chromosomes: list[Chromosome], chip, cage) -> ModelSpec:
@@ -182,8 +170,12 @@ def main(
     state_file = out / "state.eqx"
     if state_file.exists():
         state = eqx.tree_deserialise_leaves(state_file, state)
+
+    def loss(model: Model, batch: dict[str, jax.Array]) -> jax.Array:
+        return losses(model, batch)[0]
+
     advance = eqx.filter_jit(lambda s, b: training.advance(s, b, loss=loss, optimiser=optimiser), donate="all")
-    evaluate = eqx.filter_jit(lambda model, batch: losses(training_mode(model, False), batch))
+    evaluate = eqx.filter_jit(lambda model, batch: losses(training_mode(model, False), batch)[1])
     held = validation_batches(chromosomes, partners)
     begun, recent = time.monotonic(), []
 
@@ -203,7 +195,7 @@ def main(
                 if (step + 1) % 100 == 0 or step + 1 == steps:
                     each = [evaluate(state.model, batch) for batch in held]
                     for name in state.model.heads:
-                        record[f"validation_{name}"] = float(np.mean([value[name] for value in each]))
+                        record[f"validation_{name}"] = float(np.mean([parts[f"{name}/loss"] for parts in each]))
                     keep()
                 recent = []
                 print(json.dumps(record), flush=True)

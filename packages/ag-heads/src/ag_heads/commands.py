@@ -1,0 +1,66 @@
+"""`agenome model import` and `agenome model export`."""
+
+import dataclasses
+import json
+import pathlib
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+Json = Annotated[bool, typer.Option("--json", help="machine-readable, on stdout")]
+
+
+def import_model(
+    source: Annotated[str, typer.Argument(help="an Orbax folder, kaggle:VERSION or hf:VERSION")],
+    out: Annotated[pathlib.Path, typer.Option("--out", "-o", help="folder for the checkpoint")],
+    name: Annotated[str | None, typer.Option(help="what to call the model")] = None,
+    licence: Annotated[str | None, typer.Option(help="licence tag to write into the checkpoint")] = None,
+    like: Annotated[
+        str | None, typer.Option(help="a checkpoint or named model with the sizes, heads and tracks of the tree")
+    ] = None,
+    json_: Json = False,
+) -> None:
+    """Makes a checkpoint of the published weights: an Orbax folder here, or fetched from Kaggle or Hugging Face.
+
+    VERSION is all_folds, fold_0, fold_1, fold_2 or fold_3. The weights have terms of their own, to be accepted there.
+    """
+    from ag_core.checkpoint import find, read_spec
+
+    from ag_heads.download import download, parse
+    from ag_heads.official import import_tree, official_spec
+
+    console = Console(stderr=True)
+    hub = parse(source)
+    folder = pathlib.Path(source) if hub is None else download(hub)
+    spec = official_spec() if like is None else read_spec(find(like))[0]
+    origin = "an Orbax tree" if hub is None else f"{hub.hub.title}, {hub.handle}"
+    spec = dataclasses.replace(
+        spec,
+        name=name or (folder.resolve().name if hub is None else hub.name),
+        licence=licence or spec.licence,
+        notes=f"Imported from {origin}.",
+    )
+    with console.status(f"reading {folder}"):
+        digest = import_tree(folder, out, spec)
+    if json_:
+        print(json.dumps({"name": spec.name, "folder": str(out), "digest": digest, "licence": spec.licence}))
+    else:
+        console.print(f"{out}: {spec.name}, licence {spec.licence}, digest {digest}", highlight=False, soft_wrap=True)
+
+
+def export_model(
+    name: Annotated[str, typer.Argument(help="a named model or a checkpoint folder")],
+    out: Annotated[pathlib.Path, typer.Option("--out", "-o", help="the Orbax folder to write")],
+    json_: Json = False,
+) -> None:
+    """Writes a checkpoint as an Orbax folder with the names and shapes of the published model."""
+    from ag_heads.official import export_tree
+
+    console = Console(stderr=True)
+    with console.status(f"writing {out}"):
+        spec = export_tree(name, out)
+    if json_:
+        print(json.dumps({"name": spec.name, "folder": str(out)}))
+    else:
+        console.print(f"{out}: {spec.name} as an Orbax tree", highlight=False, soft_wrap=True)
