@@ -5,9 +5,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from hypothesis import settings
 
 # Eight simulated devices, so that sharding is tested everywhere; must precede any use of jax.
 jax.config.update("jax_num_cpu_devices", 8)
+
+# The first example of a property compiles, which no deadline foresees.
+settings.register_profile("ours", deadline=None)
+settings.load_profile("ours")
 
 
 def pytest_addoption(parser):

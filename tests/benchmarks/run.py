@@ -6,7 +6,11 @@ import runpy
 import sys
 
 FOLDER = pathlib.Path(__file__).parent
-BENCHMARKS = {path.stem: path for path in sorted(FOLDER.glob("*.py")) if path.stem != "run"}
+BENCHMARKS = {
+    path.stem.replace("_", "-"): path
+    for path in sorted(FOLDER.glob("*.py"))
+    if not path.stem.startswith(("run", "test_"))
+}
 
 
 def main() -> int:

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from ag_core import training
+from ag_core import attention, training
 from ag_core.layers import Constant, Conv, ConvBlock, Linear, RMSBatchNorm, StandardizedConv
 from ag_core.model import training_mode
 
@@ -110,3 +110,13 @@ def test_padding_comes_after_the_activation():
     y = block(jnp.zeros((1, 8, 1)))[0, :, 0]
     # Inside, five activations of the offset add up; at the end two of them are missing rather than zero input.
     np.testing.assert_allclose(y / y[4], [0.6, 0.8, 1, 1, 1, 1, 0.8, 0.6], rtol=1e-5)
+
+
+@pytest.mark.parametrize(("rows", "blocks"), [(4, 4), (3, 3), (1, 1)])
+def test_attention_in_blocks_of_queries_equals_the_whole(rows, blocks, getkey, randomise, monkeypatch):
+    monkeypatch.setattr(attention, "MAX_QUERIES", 16)
+    length = 16 * rows
+    layer = randomise(attention.MultiQueryAttention(24, 3, 8, 8, key=getkey()))
+    x, bias = jax.random.normal(getkey(), (2, length, 24)), jax.random.normal(getkey(), (2, 3, rows, rows))
+    assert layer._blocks(length, rows) == blocks
+    np.testing.assert_allclose(layer(x, bias), layer(x, bias, blockwise=False), 1e-5, 1e-5)

@@ -7,12 +7,21 @@ from typing import Any
 import jax
 import numpy as np
 import pandas as pd
+import pytest
+import recipe
 from ag_core.genome import Interval, Variant
 from ag_core.schema import track_table
 from ag_data.annotation import Annotation
+from ag_data.polyadenylation import PolyadenylationSites
+from ag_data.splice_sites import SpliceSites, sites_of_introns
 from ag_scorers.align import align_alternate, aligned_sum, alignment
 from ag_scorers.center_mask import Aggregation, CenterMaskScorer, aggregate, window
+from ag_scorers.contact_map import ContactMapScorer
 from ag_scorers.gene_mask import GeneMaskActiveScorer, GeneMaskLFCScorer
+from ag_scorers.interval_gene_mask import GeneMaskScorer
+from ag_scorers.junctions import Junctions, SpliceJunctionScorer, unstack
+from ag_scorers.polyadenylation import PolyadenylationScorer
+from ag_scorers.splicing import GeneMaskSplicingScorer
 from golden_file import Golden
 
 align = jax.jit(align_alternate)
@@ -31,13 +40,40 @@ def variants_of(inputs: Golden) -> dict[str, Variant]:
 
 
 def run_scorer(
-    scorer: Any, interval: Interval, variant: Variant, ref: Any, alt: Any, genes: Annotation, strands: list[str]
+    scorer: Any,
+    interval: Interval,
+    variant: Variant,
+    ref: Any,
+    alt: Any,
+    genes: Annotation,
+    strands: list[str],
+    **resources: Any,
 ) -> tuple[np.ndarray, Any]:
-    """What the engine does for one variant at 1 bp: items, score, drop the padding, finish."""
-    items = scorer.items(interval, variant, 1, {"genes": genes})
-    scores = np.asarray(score(scorer, ref, alt, items.masks))[: items.count]
+    """What the engine does for one variant at 1 bp: items, score, rows."""
+    items = scorer.items(interval, variant, 1, {"genes": genes, **resources})
+    scores = jax.tree.map(np.asarray, score(scorer, ref, alt, items.masks))
     tracks = track_table({"name": [f"t{i}" for i in range(len(strands))], "strand": strands})
-    return scorer.finish(scores, items, tracks), items.table
+    return scorer.rows(scores, items, {scorer.modality: tracks})
+
+
+# Names of the reference's columns here.
+RENAMED = {
+    "strand": "gene_strand",
+    "Chromosome": "chromosome",
+    "Start": "gene_start",
+    "End": "gene_end",
+    "junction_Start": "junction_start",
+    "junction_End": "junction_end",
+}
+
+
+def check_table(table: Mapping[str, np.ndarray], rows: list[Mapping[str, Any]], key: str) -> None:
+    """The item table equals the reference's rows."""
+    assert len(table["gene_id"]) == len(rows), f"{key}: {len(table['gene_id'])} rows, expected {len(rows)}"
+    for column in rows[0] if rows else ():
+        if column != "interval_start":
+            got = list(table[RENAMED.get(column, column)])
+            assert got == [row[column] for row in rows], f"{key}: {column}: {got}"
 
 
 # Files in scorers/
@@ -78,15 +114,14 @@ def gene_mask(golden: Golden, scorer: type) -> None:
         name, output = key.split("/")
         ref, alt = (inputs.arrays[f"in/{allele}/{output}"] for allele in ("ref", "alt"))
         strands = [track["strand"] for track in inputs.config["track_metadata"][output]]
-        got, table = run_scorer(scorer(output.lower()), interval, variants[name], ref, alt, genes, strands)
+        got, table = run_scorer(scorer(output.lower(), parity=True), interval, variants[name], ref, alt, genes, strands)
         if key in raises:  # a deletion across the window's end, which is clipped here
             without_exons = np.isnan(got).all(axis=1)
             applies = (table["gene_strand"][:, None] == np.array(strands)) | (np.array(strands) == ".")
             assert np.isfinite(got[applies & ~without_exons[:, None]]).all(), f"{key}: {got}"
         else:
             golden.compare(key, got)
-            wanted = [row["gene_id"] for row in golden.config["obs"][key]]
-            assert list(table["gene_id"]) == wanted, f"{key}: genes {list(table['gene_id'])}, expected {wanted}"
+            check_table(table, golden.config["obs"][key], key)
 
 
 def indel_alignment(golden: Golden) -> None:
@@ -112,7 +147,124 @@ def indel_alignment(golden: Golden) -> None:
                 assert moves == fixed, f"{name}/{sign}: {fixed} differs from {moves} inside the window"
 
 
+def contact_map(golden: Golden) -> None:
+    interval = Interval(**golden.config["interval"])
+    ref, alt = (golden.arrays[f"in/{allele}"] for allele in ("ref", "alt"))
+    scorer = ContactMapScorer()
+    for name, v in golden.config["variants"].items():
+        variant = Variant(interval.chromosome, v["position_1based"], v["ref"], v["alt"])
+        if name in golden.config["raises"]:
+            with pytest.raises(ValueError, match="lies in none of"):
+                scorer.items(interval, variant, 2048, {})
+        else:
+            golden.compare(name, score(scorer, ref, alt, scorer.items(interval, variant, 2048, {}).masks))
+
+
+def gene_mask_splicing(golden: Golden) -> None:
+    inputs = Golden.load(golden.folder, "inputs")
+    variants, interval = variants_of(inputs), interval_of(inputs.config["interval"])
+    genes = Annotation(pd.DataFrame(inputs.config["gtf"]))
+    for key in [*golden.keys("out"), *golden.config["raises"]]:
+        name, output, width = re.fullmatch(r"(\w+)/(\w+)_w(\d+|None)", key).groups()
+        scorer = GeneMaskSplicingScorer(output.lower(), None if width == "None" else int(width), parity=True)
+        ref, alt = (inputs.arrays[f"in/{allele}/{output}"] for allele in ("ref", "alt"))
+        strands = [row["strand"] for row in inputs.config["track_metadata"][output] if row["name"].lower() != "padding"]
+        got, table = run_scorer(scorer, interval, variants[name], ref, alt, genes, strands)
+        if key in golden.config["raises"]:  # a deletion across the window's end, which is clipped here
+            assert np.isfinite(got).any(axis=1).all(), f"{key}: {got}"
+        else:
+            golden.compare(key, got)
+            check_table(table, golden.config["obs"][key], key)
+
+
+def polyadenylation(golden: Golden) -> None:
+    inputs = Golden.load(golden.folder, "inputs")
+    variants, interval = variants_of(inputs), interval_of(inputs.config["interval"])
+    genes = Annotation(pd.DataFrame(inputs.config["gtf"]))
+    sites = PolyadenylationSites(pd.DataFrame(golden.config["pas"]))
+    ref, alt = (inputs.arrays[f"in/{allele}/RNA_SEQ"] for allele in ("ref", "alt"))
+    strands = [row["strand"] for row in inputs.config["track_metadata"]["RNA_SEQ"]]
+    for key in [*golden.keys("out"), *golden.config["raises"]]:
+        scorer = PolyadenylationScorer(parity=True)
+        got, table = run_scorer(scorer, interval, variants[key], ref, alt, genes, strands, polyadenylation=sites)
+        if key in golden.config["raises"]:
+            assert np.isfinite(got).all(), f"{key}: {got}"
+        else:
+            golden.compare(key, got)
+            check_table(table, golden.config["obs"][key], key)
+
+
+def junctions_of(counts: np.ndarray, positions: np.ndarray) -> Junctions:
+    return Junctions(counts.reshape(*counts.shape[:2], 2, -1), positions)
+
+
+def splice_junction(golden: Golden) -> None:
+    inputs = Golden.load(golden.folder, "inputs")
+    variants, interval = variants_of(inputs), interval_of(inputs.config["interval"])
+    genes = Annotation(pd.DataFrame(inputs.config["gtf"]))
+    if golden.stem.endswith("crop256"):
+        split, seed = golden.config["split"], golden.config["seed"]
+        counts = {
+            allele: (recipe.uniform(f"{split}/bigj_{allele}", (300, 300, 2), seed) * 5).astype(np.float32)
+            for allele in ("ref", "alt")
+        }
+        places = np.floor(recipe.uniform(f"{split}/bigj_pos", (4, 300), seed) * interval.width)
+        positions = np.sort(places.astype(np.int32), axis=1)
+    else:
+        counts = {allele: inputs.arrays[f"in/{allele}/SPLICE_JUNCTIONS/predictions"] for allele in ("ref", "alt")}
+        positions = inputs.arrays["in/SPLICE_JUNCTIONS/splice_site_positions"]
+    ref, alt = (junctions_of(counts[allele], positions) for allele in ("ref", "alt"))
+    strands = ["."] * ref.counts.shape[-1]
+    for key in golden.keys("out"):
+        got, table = run_scorer(SpliceJunctionScorer(), interval, variants[key], ref, alt, genes, strands)
+        golden.compare(key, got)
+        rows = golden.config["obs"]
+        check_table(table, rows if isinstance(rows, list) else rows[key], key)
+
+
+def junction_unstack(golden: Golden) -> None:
+    inputs = Golden.load(golden.folder, "inputs")
+    positions = inputs.arrays["in/SPLICE_JUNCTIONS/splice_site_positions"]
+    ref = junctions_of(inputs.arrays["in/ref/SPLICE_JUNCTIONS/predictions"], positions)
+    start = interval_of(inputs.config["interval"]).start
+    for offset, suffix in ((start, ""), (0, "_no_interval")):
+        values, columns = unstack(np.asarray(ref.counts), positions, offset)
+        golden.compare("values", values)
+        golden.compare("strand_is_plus", columns["strand"] == "+")
+        golden.compare(f"start{suffix}", columns["start"])
+        golden.compare(f"end{suffix}", columns["end"])
+
+
+def annotated_splice_sites(golden: Golden) -> None:
+    starts, ends = (pd.DataFrame(golden.config[key]) for key in ("starts", "ends"))
+    before = starts.copy()
+    sites = SpliceSites(sites_of_introns(starts, ends))
+    pd.testing.assert_frame_equal(starts, before)  # the reference changes its caller's table
+    for key, strand in (("plus", "+"), ("minus", "-"), ("unstranded", ".")):
+        interval = interval_of({**golden.config["interval"], "strand": strand})
+        golden.compare(key, sites.mask(interval))
+
+
+def interval_gene_mask(golden: Golden) -> None:
+    inputs = Golden.load(golden.folder, "inputs")
+    interval, genes = interval_of(inputs.config["interval"]), Annotation(pd.DataFrame(inputs.config["gtf"]))
+    for key in golden.keys("out"):
+        output, width, aggregation = re.fullmatch(r"(\w+)_w(\d+|None)_([A-Z]+)", key).groups()
+        values = inputs.arrays[f"in/ref/{output}"]
+        scorer = GeneMaskScorer(output.lower(), None if width == "None" else int(width), aggregation, parity=True)
+        items = scorer.items(interval, interval.width // len(values), {"genes": genes})
+        golden.compare(key, np.asarray(jax.jit(scorer.score)(values, items.masks))[: items.count])
+        check_table(items.table, golden.config["obs"][key], key)
+
+
 CHECKS: dict[str, Callable[[Golden], None]] = {
+    "annotated_splice_sites": annotated_splice_sites,
+    "contact_map": contact_map,
+    "gene_mask_splicing": gene_mask_splicing,
+    "interval_gene_mask": interval_gene_mask,
+    "junction_unstack": junction_unstack,
+    "polyadenylation": polyadenylation,
+    "splice_junction": splice_junction,
     "center_mask": center_mask,
     "center_mask_masks": center_mask_masks,
     "gene_mask_lfc": lambda golden: gene_mask(golden, GeneMaskLFCScorer),
@@ -124,12 +276,12 @@ CHECKS: dict[str, Callable[[Golden], None]] = {
 # Blocks of golden_scoring.json
 
 
-def made(recipe: str) -> np.ndarray:
-    """Reads `det((rows,columns),a,b,m,off)`: ((i*a + b) mod m)/m + off over the flat index i, float32."""
-    rows, columns, a, b, m, offset = re.search(r"det\(\((\d+),(\d+)\),(\d+),(\d+),(\d+),([\d.]+)\)", recipe).groups()
-    flat = np.arange(int(rows) * int(columns))
-    values = ((flat * int(a) + int(b)) % int(m)) / int(m) + float(offset)
-    return values.astype(np.float32).reshape(int(rows), int(columns))
+def made(text: str) -> np.ndarray:
+    """Reads `det((sizes),a,b,m,off)`: ((i*a + b) mod m)/m + off over the flat index i, float32."""
+    sizes, a, b, m, offset = re.search(r"det\(\(([\d,]+)\),(\d+),(\d+),(\d+),([\d.]+)\)", text).groups()
+    shape = tuple(map(int, sizes.split(",")))
+    values = ((np.arange(np.prod(shape)) * int(a) + int(b)) % int(m)) / int(m) + float(offset)
+    return values.astype(np.float32).reshape(shape)
 
 
 def align_alternate_block(blocks: Mapping[str, Any]) -> None:
@@ -166,24 +318,82 @@ def center_mask_aggregations_block(blocks: Mapping[str, Any]) -> None:
 
 def gene_scores_block(blocks: Mapping[str, Any]) -> None:
     block = blocks["gene_scores"]
-    columns = blocks["gene_masks"]["gtf_columns"]
-    genes = Annotation(pd.DataFrame(blocks["gene_masks"]["gtf"], columns=columns))
-    ref, alt = map(made, re.findall(r"det\S+", block["rna"].partition(";")[0]))
-    kinds = {"GeneMaskLFCScorer": GeneMaskLFCScorer, "GeneMaskActiveScorer": GeneMaskActiveScorer}
+    genes = toy_genes(blocks)
+    kinds = {
+        "GeneMaskLFCScorer": GeneMaskLFCScorer,
+        "GeneMaskActiveScorer": GeneMaskActiveScorer,
+        "GeneMaskSplicingScorer": GeneMaskSplicingScorer,
+    }
     for case in block["cases"]:
         kind, output = re.fullmatch(r"(\w+)\(requested_output=(\w+).*\)", case["scorer"]).groups()
-        if kind not in kinds:
-            continue
+        arrays, _, tracks = block["splice" if "Splicing" in kind else "rna"].partition(";")
+        ref, alt = map(made, re.findall(r"det\S+", arrays))
+        strands = re.findall(r"[+.-](?=,|$)", tracks)
         scorer = kinds[kind](output.lower())
         interval, variant = Interval.from_str(block["interval"]), Variant.from_str(case["variant"])
         assert scorer.name == case["scorer"]
-        got, table = run_scorer(scorer, interval, variant, ref, alt, genes, ["+", "-", "."])
+        got, table = run_scorer(scorer, interval, variant, ref, alt, genes, strands)
         assert list(table["gene_id"]) == case["genes"]
-        want = np.array(case["X"], np.float32)
+        want = np.array(case["X"], np.float32).reshape(len(case["X"]), len(strands))
         np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-6, equal_nan=True, err_msg=str(case["variant"]))
 
 
+def toy_genes(blocks: Mapping[str, Any]) -> Annotation:
+    return Annotation(pd.DataFrame(blocks["gene_masks"]["gtf"], columns=blocks["gene_masks"]["gtf_columns"]))
+
+
+def contact_map_block(blocks: Mapping[str, Any]) -> None:
+    block, scorer = blocks["contact_map"], ContactMapScorer()
+    masks = scorer.items(Interval.from_str(block["interval"]), Variant.from_str(block["variant"]), 2048, {}).masks
+    assert masks == block["row"]
+    got = np.asarray(score(scorer, made(block["ref"]), made(block["alt"]), masks))
+    np.testing.assert_allclose(got, [block["score"]], rtol=1e-5)
+
+
+def polyadenylation_block(blocks: Mapping[str, Any]) -> None:
+    block = blocks["polyadenylation"]
+    rows = [
+        (*("chr1", start, end, strand), feature, gene, "G" + "ABC"[number], "protein_coding", f"T{number}")
+        for number, (gene, start, end, strand) in enumerate(block["genes"])
+        for feature in ("gene", "transcript", "exon")
+    ]
+    columns = ["Chromosome", "Start", "End", "Strand", "Feature", "gene_id", "gene_name", "gene_type", "transcript_id"]
+    genes = Annotation(pd.DataFrame(rows, columns=columns))
+    sites = PolyadenylationSites(pd.DataFrame(block["pas"], columns=block["pas_columns"]))
+    interval, scorer = Interval.from_str(block["interval"]), PolyadenylationScorer(parity=True)
+    for case in block["cases"]:
+        variant = Variant.from_str(case["variant"])
+        alleles = made(block["ref"]), made(block["alt"])
+        got, table = run_scorer(scorer, interval, variant, *alleles, genes, [".", "."], polyadenylation=sites)
+        check_table(table, case["obs"], case["variant"])
+        np.testing.assert_allclose(got, case["X"], rtol=1e-4, atol=1e-6, err_msg=case["variant"])
+        masks = scorer.items(interval, variant, 1, {"genes": genes, "polyadenylation": sites}).masks
+        for slot, windows in case["masks_by_gene_slot"].items():
+            low = masks.start[int(slot)]
+            for site, first, last in windows:
+                assert low[site] + masks.first[int(slot), site] == first
+                assert low[site] + masks.last[int(slot), site] == last
+
+
+def splice_junctions_block(blocks: Mapping[str, Any]) -> None:
+    block, genes = blocks["splice_junctions"], toy_genes(blocks)
+    interval, positions = Interval.from_str(block["interval"]), np.array(block["positions"], np.int32)
+    ref, alt = (junctions_of(made(block[allele]), positions) for allele in ("ref", "alt"))
+    for case in block["cases"]:
+        variant = Variant.from_str(case["variant"])
+        got, table = run_scorer(SpliceJunctionScorer(), interval, variant, ref, alt, genes, ["."] * 3)
+        check_table(table, case["obs"], case["variant"])
+        np.testing.assert_array_equal(got, np.array(case["X"], np.float32).reshape(-1, 3), err_msg=case["variant"])
+    values, columns = unstack(np.asarray(ref.counts), positions, interval.start)
+    rows = zip(columns["strand"], columns["start"].tolist(), columns["end"].tolist(), strict=True)
+    assert list(rows) == [tuple(row[:3]) for row in block["unstacked_ref"]]
+    np.testing.assert_allclose(values, [row[3:] for row in block["unstacked_ref"]], rtol=1e-6)
+
+
 SCORING_CHECKS: dict[str, Callable[[Mapping[str, Any]], None]] = {
+    "contact_map": contact_map_block,
+    "polyadenylation": polyadenylation_block,
+    "splice_junctions": splice_junctions_block,
     "align_alternate": align_alternate_block,
     "center_mask": center_mask_block,
     "center_mask_aggregations": center_mask_aggregations_block,

@@ -6,6 +6,8 @@ What no code answers to yet, a file or a part of one, is an explicit xfail: `-rx
 import json
 from collections.abc import Callable, Mapping
 
+import api_checks
+import full_checks
 import genome_checks
 import head_checks
 import loss_checks
@@ -17,6 +19,8 @@ from golden_file import Golden
 CHECKS: Mapping[str, Mapping[str, Callable[[Golden], None]]] = {
     "modules": trunk_checks.CHECKS | head_checks.CHECKS | loss_checks.CHECKS | genome_checks.CHECKS,
     "scorers": scorer_checks.CHECKS | genome_checks.SCORER_CHECKS,
+    "small_model_api": api_checks.CHECKS,
+    "full_model": full_checks.CHECKS,
     "small_model": head_checks.MODEL_CHECKS | loss_checks.MODEL_CHECKS,
 }
 # Files of which a check compares only a part, and what it leaves out.

@@ -3,6 +3,7 @@
 import dataclasses
 import pathlib
 
+import equinox as eqx
 import numpy as np
 import pytest
 from ag_core.checkpoint import HeadSpec, ModelSpec, outline, save
@@ -82,3 +83,73 @@ def world(tmp_path_factory, randomise) -> World:
     )
     save(model, randomise(outline(spec)), spec)
     return World(folder, fasta, gtf, model, genome)
+
+
+# Features of the genes of the world with eleven heads: id, type, strand, exons of one transcript (1-based, inclusive).
+GENES = (
+    ("P1.2", "protein_coding", "+", [(4001, 4400), (5201, 5500), (8801, 9000)]),
+    ("M1.3", "protein_coding", "-", [(4201, 4700), (5601, 6100), (8501, 8900)]),
+    ("L1.1", "lncRNA", "+", [(9501, 9900), (11001, 12000)]),
+)
+
+
+def gtf_text(genes, mirror: int = 0) -> str:
+    """GTF of genes with one transcript each; with `mirror`, of the reverse complement of so long a chromosome."""
+    lines = []
+    for gene, kind, strand, exons in genes:
+        if mirror:
+            strand, exons = "-+"[strand == "-"], [(mirror + 1 - b, mirror + 1 - a) for a, b in reversed(exons)]
+        whole = (exons[0][0], exons[-1][1])
+        of_gene = f'gene_id "{gene}"; gene_name "{gene[:2]}"; gene_type "{kind}";'
+        for feature, (start, end) in [("gene", whole), ("transcript", whole), *(("exon", exon) for exon in exons)]:
+            more = "" if feature == "gene" else f' transcript_id "T{gene}";'
+            lines.append(f"chr1\tt\t{feature}\t{start}\t{end}\t.\t{strand}\t.\t{of_gene}{more}")
+    return "\n".join(lines) + "\n"
+
+
+def _stranded(*names: str):
+    return tracks(
+        *((name, strand, cell) for name, cell in zip(names, ("K562", "HepG2"), strict=False) for strand in "+-")
+    )
+
+
+def _eleven_heads() -> dict[str, HeadSpec]:
+    plain = {name: tracks((name, ".", "K562"), ("padding", ".", "")) for name in ("atac", "dnase", "chip_histone")}
+    plain["chip_tf"] = tracks(("CTCF", ".", "K562"), ("HNF4A", ".", "HepG2"))
+    plain["contact_maps"] = tracks(("hic", ".", "K562"), ("micro-c", ".", "HepG2"))
+    plain |= {name: _stranded(name) for name in ("cage", "procap")}
+    plain["rna_seq"] = tracks(("rna", "+", "K562"), ("rna", "-", "K562"), ("rna all", ".", "HepG2"))
+    classes = [("donor", "+"), ("acceptor", "+"), ("donor", "-"), ("acceptor", "-"), ("Padding", ".")]
+    plain["splice_sites"] = track_table(dict(zip(("name", "strand"), zip(*classes, strict=True), strict=True)))
+    plain["splice_site_usage"] = _stranded("usage", "usage too")
+    plain["splice_junctions"] = tracks(("liver", ".", "HepG2"), ("blood", ".", "K562"), ("padding", ".", ""))
+    options = {"splice_junctions": {"sites": 24, "threshold": 0.1, "hidden": 8}}
+    return {name: HeadSpec(name, (table,), options.get(name, {})) for name, table in plain.items()}
+
+
+@pytest.fixture(scope="session")
+def eleven(world, randomise) -> World:
+    """The same genome with other genes, and a model that has all eleven heads."""
+    folder = world.folder / "eleven"
+    folder.mkdir()
+    gtf, model = folder / "genes.gtf", folder / "model"
+    gtf.write_text(gtf_text(GENES))
+    backbone = dataclasses.replace(PRESETS["tiny"], organisms=1)
+    spec = ModelSpec("random eleven", backbone, _eleven_heads(), ("human",), 4096, "CC0-1.0")
+    network = randomise(outline(spec), seed=1)
+    for name in ("splice_sites", "splice_site_usage"):  # random logits are large: nearly all bases would be sites
+        network = eqx.tree_at(lambda m, n=name: m.heads[n].linear.weight, network, replace_fn=lambda w: 0.05 * w)
+    save(model, network, spec)
+    return dataclasses.replace(world, folder=folder, gtf=gtf, model=model)
+
+
+@pytest.fixture(scope="session")
+def mirrored(eleven) -> World:
+    """The world as the other strand shows it: reverse complement, with the genes in their places."""
+    folder = eleven.folder / "mirror"
+    folder.mkdir()
+    genome = eleven.genome.translate(str.maketrans("ACGT", "TGCA"))[::-1]
+    fasta, gtf = folder / "genome.fa", folder / "genes.gtf"
+    fasta.write_text(f">chr1\n{genome}\n")
+    gtf.write_text(gtf_text(GENES, mirror=LENGTH))
+    return dataclasses.replace(eleven, folder=folder, fasta=fasta, gtf=gtf, genome=genome)

@@ -39,23 +39,28 @@ def third_party(monkeypatch):
 
 
 def test_order_and_contents():
-    keys = "ATAC DNASE CHIP_TF CHIP_HISTONE CAGE PROCAP RNA_SEQ RNA_SEQ_ACTIVE ATAC_ACTIVE DNASE_ACTIVE"
-    keys += " CHIP_TF_ACTIVE CHIP_HISTONE_ACTIVE CAGE_ACTIVE PROCAP_ACTIVE"
-    modalities = ["procap", "rna_seq", "atac", "cage", "dnase", "chip_tf", "chip_histone", "something_new"]
+    keys = "ATAC CONTACT_MAPS DNASE CHIP_TF CHIP_HISTONE CAGE PROCAP RNA_SEQ RNA_SEQ_ACTIVE SPLICE_SITES"
+    keys += " SPLICE_SITE_USAGE SPLICE_JUNCTIONS POLYADENYLATION ATAC_ACTIVE DNASE_ACTIVE CHIP_TF_ACTIVE"
+    keys += " CHIP_HISTONE_ACTIVE CAGE_ACTIVE PROCAP_ACTIVE"
+    modalities = "procap rna_seq atac cage dnase chip_tf chip_histone contact_maps splice_sites splice_site_usage"
+    modalities = [*modalities.split(), "splice_junctions", "something_new"]
     scorers = recommended(modalities)
     assert list(scorers) == keys.split()
-    names = [scorer.name for scorer in scorers.values()]
-    assert names[3] == ("CenterMaskScorer(requested_output=CHIP_HISTONE, width=2001, aggregation_type=DIFF_LOG2_SUM)")
-    assert names[6:9] == [
-        "GeneMaskLFCScorer(requested_output=RNA_SEQ)",
-        "GeneMaskActiveScorer(requested_output=RNA_SEQ)",
-        "CenterMaskScorer(requested_output=ATAC, width=501, aggregation_type=ACTIVE_SUM)",
-    ]
-    assert len(set(names)) == len(RECOMMENDED)
+    names = {key: scorer.name for key, scorer in scorers.items()}
+    histone = "CenterMaskScorer(requested_output=CHIP_HISTONE, width=2001, aggregation_type=DIFF_LOG2_SUM)"
+    assert names["CHIP_HISTONE"] == histone
+    assert names["ATAC_ACTIVE"] == "CenterMaskScorer(requested_output=ATAC, width=501, aggregation_type=ACTIVE_SUM)"
+    assert names["RNA_SEQ_ACTIVE"] == "GeneMaskActiveScorer(requested_output=RNA_SEQ)"
+    assert names["SPLICE_SITES"] == "GeneMaskSplicingScorer(requested_output=SPLICE_SITES, width=None)"
+    assert names["SPLICE_JUNCTIONS"] == "SpliceJunctionScorer()"
+    assert len(set(names.values())) == len(RECOMMENDED) == 19
+    assert [key for key in keys.split() if key != "POLYADENYLATION"] == list(recommended(modalities, "mouse"))
 
 
 def test_only_what_the_model_has():
-    assert list(recommended(["rna_seq", "cage"])) == ["CAGE", "RNA_SEQ", "RNA_SEQ_ACTIVE", "CAGE_ACTIVE"]
+    assert list(recommended(["rna_seq", "cage"])) == [
+        *("CAGE", "RNA_SEQ", "RNA_SEQ_ACTIVE", "POLYADENYLATION", "CAGE_ACTIVE")
+    ]
     assert recommended([]) == {}
 
 

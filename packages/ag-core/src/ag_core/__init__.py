@@ -13,6 +13,7 @@ _NAMES = {
     # What plugins implement
     "AbstractHead": "interfaces",
     "AbstractScorer": "interfaces",
+    "AbstractIntervalScorer": "interfaces",
     "AbstractSource": "interfaces",
     "AbstractBenchmark": "interfaces",
     "Embeddings": "interfaces",
@@ -39,8 +40,8 @@ _NAMES = {
     "make_mesh": "mesh",
     # Checkpoints
     "Checkpoint": "checkpoint",
-    "HeadSpec": "checkpoint",
-    "ModelSpec": "checkpoint",
+    "HeadSpec": "model_spec",
+    "ModelSpec": "model_spec",
     "load": "checkpoint",
     "save": "checkpoint",
     # Data shapes

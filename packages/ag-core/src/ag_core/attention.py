@@ -13,6 +13,8 @@ from ag_core.layers import LayerNorm, Linear, RMSBatchNorm, einsum_float32, gelu
 
 MAX_TOKENS = 8192
 SOFT_CAP = 5.0
+# More queries than this are worked through in blocks.
+MAX_QUERIES = 1024
 
 
 def round_to(x: Array, dtype: jnp.dtype) -> Array:
@@ -84,24 +86,53 @@ class MultiQueryAttention(eqx.Module):
         self.output = Linear(heads * value_size, channels, std=1e-6, key=keys[3])
 
     def __call__(
-        self, x: Float[Array, "batch position channel"], bias: Float[Array, "batch head row column"]
+        self,
+        x: Float[Array, "batch position channel"],
+        bias: Float[Array, "batch head row column"],
+        *,
+        blockwise: bool = True,
     ) -> Float[Array, "batch position channel"]:
-        """`bias` may be coarser than positions: each row and column then serves position/row of them."""
+        """`bias` may be coarser than positions: each row and column then serves position/row of them.
+
+        `blockwise` bounds the memory of long sequences; not for sequences spread over devices.
+        """
         batch, length, _ = x.shape
         h = self.norm(x)
         query = rotate(self.query_norm(self.query(h).reshape(batch, length, self.heads, -1)))
         key = rotate(self.key_norm(self.key(h))[:, :, None])[:, :, 0]
         value = self.value_norm(self.value(h))
-        logits = einsum_float32("bqhc,bkc->bhqk", query, key)
-        logits = logits / math.sqrt(key.shape[-1])
+        blocks = self._blocks(length, bias.shape[-1]) if blockwise else 1
+        if blocks == 1:
+            attended = self._attend(query, bias, key, value)
+        else:
+            # Some queries at a time: the logits of 1 Mb would be 2 GB, several times over.
+            queries = jnp.moveaxis(query.reshape(batch, blocks, -1, *query.shape[2:]), 1, 0)
+            biases = jnp.moveaxis(bias.reshape(*bias.shape[:2], blocks, -1, bias.shape[-1]), 2, 0)
+            attended = jax.lax.map(lambda part: self._attend(part[0], part[1], key, value), (queries, biases))
+            attended = jnp.moveaxis(attended, 0, 1)
+        y = self.output(attended.reshape(batch, length, -1))
+        return self.output_norm(y)
+
+    @staticmethod
+    def _blocks(length: int, rows: int) -> int:
+        # As few as are needed, but whole rows of the bias in each.
+        least = -(-length // MAX_QUERIES)
+        return next((n for n in range(least, rows + 1) if rows % n == 0), 1)
+
+    def _attend(
+        self,
+        query: Float[Array, "batch query head channel"],
+        bias: Float[Array, "batch head row column"],
+        key: Float[Array, "batch position channel"],
+        value: Float[Array, "batch position value"],
+    ) -> Float[Array, "batch query head value"]:
+        logits = einsum_float32("bqhc,bkc->bhqk", query, key) / math.sqrt(key.shape[-1])
         # The dense bias would be as large as the logits: add it block by block instead.
-        rows = bias.shape[-1]
-        blocks = logits.reshape(batch, self.heads, rows, length // rows, rows, length // rows)
+        rows, columns = bias.shape[-2:]
+        blocks = logits.reshape(*logits.shape[:2], rows, logits.shape[2] // rows, columns, logits.shape[3] // columns)
         logits = (blocks + bias.astype(jnp.float32)[:, :, :, None, :, None]).reshape(logits.shape)
         weights = jax.nn.softmax(SOFT_CAP * jnp.tanh(logits / SOFT_CAP), axis=-1)
-        attended = einsum_float32("bhqk,bkc->bqhc", weights.astype(value.dtype), value)
-        y = self.output(attended.astype(x.dtype).reshape(batch, length, -1))
-        return self.output_norm(y)
+        return einsum_float32("bhqk,bkc->bqhc", weights.astype(value.dtype), value).astype(query.dtype)
 
 
 class AttentionBias(eqx.Module):

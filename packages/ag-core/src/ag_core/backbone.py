@@ -132,7 +132,7 @@ class TowerBlock(eqx.Module):
         if self.pair_update is not None:
             pair = pin(self.pair_update(x, pair), mesh, DATA, SEQ)
         attention_key, mlp_key = (None, None) if key is None else jax.random.split(key)
-        x = x + self.dropout(self.attention(x, self.bias(pair)), key=attention_key)
+        x = x + self.dropout(self.attention(x, self.bias(pair), blockwise=mesh is None), key=attention_key)
         return x + self.dropout(self.mlp(x), key=mlp_key), pair
 
 

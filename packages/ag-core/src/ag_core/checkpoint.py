@@ -4,69 +4,34 @@
 tag, and a SHA-256 digest over both files, so that a damaged or mixed-up checkpoint is refused, never scored with.
 """
 
+import contextlib
 import dataclasses
-import hashlib
 import json
 import os
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-import safetensors
-import safetensors.numpy
-import xarray as xr
-from jaxtyping import Array, PRNGKeyArray, PyTree
+from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
+from ag_core.array_file import ArrayFile, digest, open_arrays, sync, write_arrays
 from ag_core.backbone import Backbone
-from ag_core.config import BackboneConfig
 from ag_core.errors import InputError
 from ag_core.interfaces import AbstractHead
 from ag_core.layers import Constant
 from ag_core.model import Model
+from ag_core.model_spec import HeadSpec as HeadSpec
+from ag_core.model_spec import ModelSpec, spec_from_json, spec_to_json
 from ag_core.plugins import PluginNotFoundError, registry
-from ag_core.precision import Precision, cast
-from ag_core.schema import track_table
+from ag_core.precision import Precision
 
-FORMAT = 1
 SPEC_FILE, ARRAY_FILE = "model.json", "model.safetensors"
-
-
-@dataclasses.dataclass(frozen=True)
-class HeadSpec:
-    """How to build a head: the plugin's name, options beyond its defaults, a track table for each organism."""
-
-    plugin: str
-    tracks: tuple[xr.Dataset, ...]
-    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-
-
-@dataclasses.dataclass(frozen=True)
-class ModelSpec:
-    """Everything about a model but its arrays. `window` is the input length in bp it was made for."""
-
-    name: str
-    backbone: BackboneConfig
-    heads: Mapping[str, HeadSpec]
-    organisms: tuple[str, ...]
-    window: int
-    licence: str
-    notes: str = ""
-
-    def organism(self, name: str | None = None) -> int:
-        """Index of an organism (the first by default). Raises InputError for one the model does not know."""
-        if name is None:
-            return 0
-        if name not in self.organisms:
-            raise InputError(f"model {self.name!r} knows {', '.join(self.organisms)}, not {name!r}")
-        return self.organisms.index(name)
-
-    def tracks(self, modality: str, organism: int = 0) -> xr.Dataset:
-        """Track table of a modality, padding included, with the modality in its attributes."""
-        return self.heads[modality].tracks[organism].assign_attrs(modality=modality)
+# How many names of wrong arrays a message shows of each kind.
+SHOWN = 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,63 +43,8 @@ class Checkpoint:
     digest: str
 
 
-def _table_to_json(table: xr.Dataset) -> dict[str, list[Any]]:
-    def plain(value):
-        value = value.item() if isinstance(value, np.generic) else value
-        return None if isinstance(value, float) and np.isnan(value) else value
-
-    return {str(key): [plain(value) for value in table[key].values] for key in table.data_vars}
-
-
-def _table_from_json(columns: Mapping[str, list[Any]]) -> xr.Dataset:
-    def typed(values):
-        numeric = all(value is None or isinstance(value, int | float) for value in values)
-        return [np.nan if value is None and numeric else "" if value is None else value for value in values]
-
-    return track_table({key: typed(values) for key, values in columns.items()})
-
-
-def spec_to_json(spec: ModelSpec) -> dict[str, Any]:
-    """Plain data for `model.json`."""
-    return {
-        "format": FORMAT,
-        "name": spec.name,
-        "licence": spec.licence,
-        "notes": spec.notes,
-        "organisms": list(spec.organisms),
-        "window": spec.window,
-        "backbone": spec.backbone.to_dict(),
-        "heads": {
-            modality: {
-                "plugin": head.plugin,
-                "options": dict(head.options),
-                "tracks": [_table_to_json(table) for table in head.tracks],
-            }
-            for modality, head in spec.heads.items()
-        },
-    }
-
-
-def spec_from_json(data: Mapping[str, Any]) -> ModelSpec:
-    """The inverse of `spec_to_json`."""
-    if data["format"] > FORMAT:
-        raise InputError(f"written in format {data['format']}, this ag-core reads up to {FORMAT}: upgrade ag-core")
-    return ModelSpec(
-        name=data["name"],
-        backbone=BackboneConfig.from_dict(data["backbone"]),
-        heads={
-            modality: HeadSpec(head["plugin"], tuple(map(_table_from_json, head["tracks"])), head["options"])
-            for modality, head in data["heads"].items()
-        },
-        organisms=tuple(data["organisms"]),
-        window=data["window"],
-        licence=data["licence"],
-        notes=data["notes"],
-    )
-
-
 def build(spec: ModelSpec, *, key: PRNGKeyArray) -> Model:
-    """A freshly initialised model. Raises InputError when a head's plugin is not installed."""
+    """A freshly initialised model. Raises InputError when a head's plugin is not installed or refuses its tracks."""
     heads: dict[str, AbstractHead] = {}
     keys = jax.random.split(key, len(spec.heads) + 1)
     for (modality, head), head_key in zip(spec.heads.items(), keys[1:], strict=True):
@@ -144,6 +54,10 @@ def build(spec: ModelSpec, *, key: PRNGKeyArray) -> Model:
             )
         except PluginNotFoundError as error:
             raise InputError(f"model {spec.name!r} needs a head that is not installed: {error}") from error
+        except (ValueError, TypeError, LookupError) as error:
+            raise InputError(
+                f"model {spec.name!r}: head {modality!r} does not take its description: {error}"
+            ) from error
     return Model(Backbone(spec.backbone, key=keys[0]), heads)
 
 
@@ -164,7 +78,8 @@ def outline(spec: ModelSpec) -> Model:
     return eqx.tree_at(constants, shapes, replace=jax.jit(lambda: constants(make()))())
 
 
-def _named_arrays(model: PyTree) -> dict[str, Array | jax.ShapeDtypeStruct]:
+def array_names(model: PyTree) -> dict[str, Array | jax.ShapeDtypeStruct]:
+    """The arrays of a model (or of its outline) by their names in the file; constants are not among them."""
     flat, _ = jax.tree_util.tree_flatten_with_path(model, is_leaf=lambda leaf: isinstance(leaf, Constant))
     return {
         jax.tree_util.keystr(path, simple=True, separator="."): leaf
@@ -173,25 +88,36 @@ def _named_arrays(model: PyTree) -> dict[str, Array | jax.ShapeDtypeStruct]:
     }
 
 
-def _digest(data: Mapping[str, Any], array_bytes: bytes) -> str:
+def _digest(data: Mapping[str, Any], path: pathlib.Path) -> str:
     content = {key: value for key, value in data.items() if key != "digest"}
-    hasher = hashlib.sha256(json.dumps(content, sort_keys=True).encode())
-    hasher.update(array_bytes)
-    return hasher.hexdigest()
+    return digest(json.dumps(content, sort_keys=True).encode(), path)
 
 
 def save(folder: str | os.PathLike, model: Model, spec: ModelSpec) -> str:
     """Writes a checkpoint (float32) and returns its digest; each file appears complete or not at all."""
+    return write(folder, {name: np.asarray(array, np.float32) for name, array in array_names(model).items()}, spec)
+
+
+def write(folder: str | os.PathLike, arrays: Mapping[str, Float[np.ndarray, "..."]], spec: ModelSpec) -> str:
+    """Writes a checkpoint from arrays by name (see `array_names`) and returns its digest.
+
+    Whatever interrupts it, the folder holds the checkpoint of before, one that `load` refuses, or the new one.
+    """
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    arrays = {name: np.asarray(array, np.float32) for name, array in _named_arrays(model).items()}
-    array_bytes = safetensors.numpy.save(arrays)
-    data = spec_to_json(spec)
-    data["digest"] = _digest(data, array_bytes)
-    for name, content in ((ARRAY_FILE, array_bytes), (SPEC_FILE, json.dumps(data, indent=1).encode())):
-        temporary = folder / f".{name}.tmp"
-        temporary.write_bytes(content)
-        temporary.replace(folder / name)
+    temporary = {name: folder / f".{name}.tmp" for name in (ARRAY_FILE, SPEC_FILE)}
+    try:
+        write_arrays(temporary[ARRAY_FILE], arrays)
+        data = spec_to_json(spec)
+        data["digest"] = _digest(data, temporary[ARRAY_FILE])
+        temporary[SPEC_FILE].write_text(json.dumps(data, indent=1))
+        sync(temporary[SPEC_FILE])
+        for name, path in temporary.items():
+            path.replace(folder / name)
+        sync(folder)
+    finally:
+        for path in temporary.values():
+            path.unlink(missing_ok=True)
     return data["digest"]
 
 
@@ -221,8 +147,9 @@ def read_spec(folder: pathlib.Path) -> tuple[ModelSpec, dict[str, Any]]:
         raise InputError(message) from error
 
 
-def load(name: str | os.PathLike, *, precision: Precision | str = Precision.FLOAT32) -> Checkpoint:
-    """Loads a checkpoint, checked against its digest and its own description, ready for inference.
+@contextlib.contextmanager
+def open_checkpoint(name: str | os.PathLike) -> Iterator[tuple[ModelSpec, str, ArrayFile]]:
+    """Description, digest and open arrays of a checkpoint, once the digest has been checked.
 
     Raises InputError that names the file and what is wrong with it.
     """
@@ -230,40 +157,67 @@ def load(name: str | os.PathLike, *, precision: Precision | str = Precision.FLOA
     spec, data = read_spec(folder)
     path = folder / ARRAY_FILE
     try:
-        array_bytes = path.read_bytes()
+        found = _digest(data, path)
     except FileNotFoundError as error:
         raise InputError(f"{folder}: no {ARRAY_FILE} beside {SPEC_FILE}; fetch the checkpoint again") from error
-    if _digest(data, array_bytes) != data.get("digest"):
+    if found != data.get("digest"):
         raise InputError(
             f"{path}: content does not match the digest in {SPEC_FILE}: damaged, or from another checkpoint; "
             "fetch both files again"
         )
-    try:
-        arrays = safetensors.numpy.load(array_bytes)
-    except safetensors.SafetensorError as error:
-        raise InputError(f"{path}: not a safetensors file: {error}") from error
-    return Checkpoint(cast(fill(outline(spec), arrays, str(path)), precision), spec, data["digest"])
+    with open_arrays(path) as arrays:
+        yield spec, found, arrays
 
 
-def fill(model: Model, arrays: Mapping[str, np.ndarray], source: str) -> Model:
-    """`model` (or its outline) with its arrays replaced by name.
+def load(name: str | os.PathLike, *, precision: Precision | str = Precision.FLOAT32) -> Checkpoint:
+    """Loads a checkpoint, checked against its digest and its own description, ready for inference.
+
+    Arrays are read, checked and cast one at a time, so that memory holds hardly more than the model.
+    Raises InputError that names the file and what is wrong with it, an array with NaN or infinity included.
+    """
+    precision = Precision(precision)
+    with open_checkpoint(name) as (spec, found, arrays):
+        try:
+            shapes = outline(spec)
+        except InputError as error:
+            raise InputError(f"{arrays.path.with_name(SPEC_FILE)}: {error}") from error
+        return Checkpoint(fill(shapes, arrays, precision), spec, found)
+
+
+def check_arrays(expected: Mapping[str, tuple[int, ...]], found: Mapping[str, tuple[int, ...]], source: str) -> None:
+    """Compares names and shapes. Raises InputError listing what is missing, extra or misshapen."""
+    both = sorted(set(found) & set(expected))
+    problems = {
+        "missing": sorted(set(expected) - set(found)),
+        "unexpected": sorted(set(found) - set(expected)),
+        "wrong shape": [
+            f"{name} is {found[name]}, expected {expected[name]}" for name in both if found[name] != expected[name]
+        ],
+    }
+    shown = []
+    for kind, names in problems.items():
+        if names:
+            more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+            shown.append(f"{kind}: {', '.join(names[:SHOWN])}{more}")
+    if shown:
+        raise InputError(f"{source}: {'; '.join(shown)}")
+
+
+def fill(model: Model, arrays: ArrayFile, precision: Precision = Precision.FLOAT32) -> Model:
+    """`model` (or its outline) with its arrays replaced by name and cast.
 
     Raises InputError listing what is missing, extra or misshapen.
     """
-    expected = _named_arrays(model)
-    problems = [f"missing {name}" for name in sorted(set(expected) - set(arrays))]
-    problems += [f"unexpected {name}" for name in sorted(set(arrays) - set(expected))]
-    problems += [
-        f"{name} is {arrays[name].shape}, expected {expected[name].shape}"
-        for name in sorted(set(arrays) & set(expected))
-        if arrays[name].shape != expected[name].shape
-    ]
-    if problems:
-        shown = "; ".join(problems[:5]) + (f"; and {len(problems) - 5} more" if len(problems) > 5 else "")
-        raise InputError(f"{source}: arrays do not fit the heads and sizes in {SPEC_FILE}: {shown}")
+    expected = {name: leaf.shape for name, leaf in array_names(model).items()}
+    source = f"{arrays.path}: arrays do not fit the heads and sizes in {SPEC_FILE}"
+    check_arrays(expected, arrays.shapes, source)
     flat, structure = jax.tree_util.tree_flatten_with_path(model, is_leaf=lambda leaf: isinstance(leaf, Constant))
     leaves = []
     for path, leaf in flat:
         name = jax.tree_util.keystr(path, simple=True, separator=".")
-        leaves.append(jnp.asarray(arrays[name], leaf.dtype) if name in expected else leaf)
+        if name in expected:
+            dtype = precision.value if jnp.issubdtype(leaf.dtype, jnp.inexact) else leaf.dtype
+            # Cast before it reaches the device, and wait: else copies of many arrays pile up.
+            leaf = jax.block_until_ready(jnp.asarray(arrays.read(name).astype(dtype, copy=False)))
+        leaves.append(leaf)
     return jax.tree_util.tree_unflatten(structure, leaves)

@@ -3,11 +3,15 @@
 Exit codes: 0 done, 1 failed, 2 refused input, 130 interrupted.
 """
 
+import itertools
 import os
 import sys
 import traceback
+from collections.abc import Callable
+from typing import Any
 
 from ag_core._version import __version__
+from ag_core.cache import keep_compiled
 from ag_core.errors import InputError
 from ag_core.plugins import PluginNotFoundError, registry
 
@@ -26,18 +30,61 @@ def usage() -> str:
     )
 
 
+def resolve(arguments: list[str]) -> tuple[str, list[str]]:
+    """The command that the leading words name, the longest name first, and the arguments after it.
+
+    Words that only begin longer names ("model" of "model import") are a command too: the list of these.
+    """
+    names = registry().names("commands")
+    words = list(itertools.takewhile(lambda word: not word.startswith("-"), arguments))
+    for count in range(len(words), 0, -1):
+        name = " ".join(words[:count])
+        if name in names or any(other.startswith(f"{name} ") for other in names):
+            return name, arguments[count:]
+    return arguments[0], arguments[1:]
+
+
+def _nothing() -> None: ...
+
+
+def _single(name: str, target: Callable[..., Any], summary: str | None = None) -> Any:
+    import typer
+
+    app = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode=None, add_completion=False)
+    app.command(name, help=summary)(target)
+    return typer.main.get_command(app)
+
+
+def command(name: str) -> Any:
+    """The (click) command called `name`, its target imported. Raises PluginNotFoundError.
+
+    A group also lists what other plugins put below it. `resolve` finds these before the group is asked to run them:
+    there they only have to show their summaries.
+    """
+    import typer
+
+    below = [f.plugin for f in registry().found if f.kind == "commands" and f.plugin.name.startswith(f"{name} ")]
+    if below and name not in registry().names("commands"):
+        target = typer.Typer(no_args_is_help=True, rich_markup_mode=None, add_completion=False)
+        target.callback()(_nothing)
+    else:
+        target = registry().load("commands", name)
+    if not isinstance(target, typer.Typer):
+        return _single(name, target)
+    group: Any = typer.main.get_command(target)
+    for plugin in sorted(below, key=lambda plugin: plugin.name):
+        word = plugin.name.removeprefix(f"{name} ")
+        group.add_command(_single(word, _nothing, plugin.summary), word)
+    return group
+
+
 def call(name: str, arguments: list[str]) -> int:
     """Runs one command with its arguments and returns its exit code."""
-    import typer
     from typer.exceptions import Abort, TyperException
 
-    target = registry().load("commands", name)
-    if not isinstance(target, typer.Typer):
-        app = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode=None, add_completion=False)
-        app.command(name)(target)
-        target = app
+    found = command(name)
     try:
-        result = typer.main.get_command(target).main(arguments, prog_name=f"agenome {name}", standalone_mode=False)
+        result = found.main(arguments, prog_name=f"agenome {name}", standalone_mode=False)
     except Abort:
         raise KeyboardInterrupt from None
     except TyperException as error:  # a usage error knows how to show itself
@@ -59,7 +106,7 @@ def run(arguments: list[str] | None = None) -> int:
         if arguments[0] == "--version":
             print(f"agenome {__version__}")
             return 0
-        return call(arguments[0], arguments[1:])
+        return call(*resolve(arguments))
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
@@ -75,6 +122,7 @@ def run(arguments: list[str] | None = None) -> int:
 
 def main() -> None:
     """Entry point of the `agenome` script."""
+    keep_compiled()
     sys.exit(run())
 
 

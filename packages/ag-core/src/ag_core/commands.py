@@ -39,12 +39,12 @@ def plugins(json_: Annotated[bool, typer.Option("--json", help="machine-readable
         )
 
 
-model = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
+model = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
 
 @model.callback()
 def _model() -> None:
-    """Look into checkpoints."""
+    """Looks into checkpoints, imports and exports them."""
 
 
 @model.command()

@@ -20,7 +20,7 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 class Plugin:
     """One thing a distribution offers.
 
-    - `name`: what users type; unique among the plugins of one kind.
+    - `name`: what users type; unique among the plugins of one kind. Commands may have several words ("model import").
     - `target`: "module:attribute", imported on first use.
     - `summary`: one line for `agenome plugins` and `--help`.
     - `options`: default keyword arguments for the target, so that one class can serve under several names.

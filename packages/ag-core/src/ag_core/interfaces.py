@@ -192,6 +192,7 @@ class AbstractScorer(eqx.Module):
 class AbstractIntervalScorer(eqx.Module):
     """Sums up the predictions for one interval, without a variant. All fields are static settings."""
 
+    signed: ClassVar[bool] = False
     modality: eqx.AbstractVar[str]
     name: eqx.AbstractVar[str]
     requires: eqx.AbstractVar[tuple[str, ...]]

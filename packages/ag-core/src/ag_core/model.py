@@ -5,6 +5,7 @@ from typing import ClassVar
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 from jax.sharding import Mesh
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
@@ -13,6 +14,7 @@ from ag_core.interfaces import AbstractHead, Embeddings, Predictions
 from ag_core.layers import Conv, StandardizedConv
 from ag_core.mesh import DATA, SEQ, pin
 from ag_core.precision import Precision, cast
+from ag_core.winograd import WIDTH, WinogradConv
 
 
 class Model(eqx.Module):
@@ -106,11 +108,22 @@ def _pin_predictions(predictions: PyTree[Array], mesh: Mesh | None) -> PyTree[Ar
     return jax.tree.map(place, predictions)
 
 
-def fold(model: PyTree) -> PyTree:
-    """Replaces weight-standardised convolutions by plain ones: for inference, when weights no longer change."""
+def fold(model: PyTree, *, fast: bool | None = None) -> PyTree:
+    """Replaces weight-standardised convolutions by plain ones: for inference, when weights no longer change.
+
+    With `fast` (by default: in float32 on a CPU) they become `WinogradConv`s, which take about half the time and
+    differ by rounding. These do not like a sequence that is spread over devices.
+    """
+    if fast is None:
+        fast = jax.default_backend() == "cpu" and jax.device_count() == 1
 
     def convert(node):
-        return Conv(node.kernel(), node.bias) if isinstance(node, StandardizedConv) else node
+        if not isinstance(node, StandardizedConv):
+            return node
+        kernel = node.kernel()
+        if fast and kernel.shape[0] == WIDTH and kernel.dtype == jnp.float32:
+            return WinogradConv.from_kernel(kernel, node.bias)
+        return Conv(kernel, node.bias)
 
     return jax.tree.map(convert, model, is_leaf=lambda node: isinstance(node, StandardizedConv))
 

@@ -4,6 +4,7 @@ Each class says beside its fields what they are called there (`official`); haiku
 `{_i}` (nothing, _1, _2, ...) and `{i}` (0, 1, 2, ...) spell out.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -49,9 +50,15 @@ def _children(node: Any, prefix: str) -> Iterator[tuple[Any, str]]:
                 yield element, _join(prefix, _numbered(name, i))
         elif isinstance(child, dict):
             for key, element in child.items():
-                yield element, _join(prefix, _numbered(name, key) if "{" in name else _join(name, str(key)))
+                yield element, _join(prefix, _dict_name(name, key, element))
         else:
             yield child, _join(prefix, name)
+
+
+def _dict_name(name: str, key: Any, element: Any) -> str:
+    if "{" in name:
+        return _numbered(name, key)
+    return _join(name, getattr(element, "official_name", str(key)))
 
 
 def official_leaves(module: PyTree, prefix: str = "") -> list[tuple[Any, str]]:
@@ -65,10 +72,26 @@ def official_leaves(module: PyTree, prefix: str = "") -> list[tuple[Any, str]]:
     return leaves
 
 
-def load_official(module: PyTree, arrays: Mapping[str, np.ndarray], prefix: str = "") -> PyTree:
-    """`module` with its arrays replaced by those of the official tree (singleton axes dropped).
+def official_shape(path: str, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Shape of an array in the official tree, from its path there and its shape here (spec/model.md 4.2).
 
-    Raises KeyError for a missing array and ValueError for a wrong size, naming the path.
+    The official arrays have leading axes of length 1 where ours have none, and embeddings are tables of two axes.
+    """
+    parents, _, leaf = path.rpartition("/")
+    module = parents.rpartition("/")[2]
+    if leaf == "embeddings":
+        return (shape[0], math.prod(shape[1:]))
+    if module.startswith("rms_batch_norm"):
+        return (1,) * (3 if "attention_bias_block" in parents else 2) + shape
+    if leaf in ("q_r_bias", "k_r_bias") or (module == "standardized_conv1_d" and leaf == "scale"):
+        return (1, 1, *shape)
+    return shape
+
+
+def load_official(module: PyTree, arrays: Mapping[str, np.ndarray], prefix: str = "") -> PyTree:
+    """`module` (or its outline) with its arrays replaced by those of the official tree, one after the other.
+
+    Raises KeyError for a missing array and ValueError for a wrong shape (axes of length 1 apart), naming the path.
     """
     found = official_leaves(module, prefix)
     by_identity = {id(leaf): path for leaf, path in found}
@@ -80,8 +103,13 @@ def load_official(module: PyTree, arrays: Mapping[str, np.ndarray], prefix: str 
         if path not in arrays:
             raise KeyError(f"the official tree has no array {path!r}")
         array = np.asarray(arrays[path])
-        if array.size != leaf.size:
-            raise ValueError(f"{path}: official shape {array.shape}, expected {leaf.shape}")
+        expected = official_shape(path, leaf.shape)
+        if _squeezed(array.shape) != _squeezed(expected):
+            raise ValueError(f"{path}: official shape {array.shape}, expected {expected}")
         return jnp.asarray(array.reshape(leaf.shape), leaf.dtype)
 
     return jax.tree.map(replace, module)
+
+
+def _squeezed(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(size for size in shape if size != 1)

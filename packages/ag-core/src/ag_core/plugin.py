@@ -7,5 +7,5 @@ from ag_core.hookspecs import Plugin, hookimpl
 def ag_commands():
     return [
         Plugin("plugins", "ag_core.commands:plugins", "list plugins, where they come from and what failed"),
-        Plugin("model", "ag_core.commands:model", "look into checkpoints"),
+        Plugin("model", "ag_core.commands:model", "look into a checkpoint (info), import or export it"),
     ]

@@ -8,6 +8,11 @@ _NAMES = {
     # Genes
     "Annotation": "annotation",
     "read_gtf": "annotation",
+    "SpliceSites": "splice_sites",
+    "annotated_sites": "splice_sites",
+    "read_splice_sites": "splice_sites",
+    "PolyadenylationSites": "polyadenylation",
+    "read_polyadenylation": "polyadenylation",
     # Variants
     "Call": "variants",
     "Status": "variants",

@@ -102,8 +102,7 @@ class Annotation:
         if variant is None:
             hit = (chromosome.row_start >= interval.start) & (chromosome.row_end <= interval.end)
         else:
-            last = max(variant.end, variant.start + len(variant.alternate_bases))
-            hit = (chromosome.row_end > variant.start) & (chromosome.row_start < last)
+            hit = _overlaps(chromosome, variant)
         hit &= _of_type(chromosome, chromosome.row_gene, gene_types)
         rows = np.flatnonzero(hit)
         genes, columns = _in_order(chromosome.row_gene[rows])
@@ -113,6 +112,42 @@ class Annotation:
                 start, end = chromosome.row_start[row], chromosome.row_end[row]
                 _fill(mask, column, start - interval.start, end - interval.start)
         return mask, _rows(chromosome, genes)
+
+    def genes_at(self, variant: Variant, gene_types: Collection[str] | str | None = None) -> GeneTable:
+        """Genes whose body overlaps either allele of `variant`: the table of `body_masks`, without its masks."""
+        if (chromosome := self._find(variant.chromosome)) is None:
+            return _no_genes()
+        hit = _overlaps(chromosome, variant) & _of_type(chromosome, chromosome.row_gene, gene_types)
+        return _rows(chromosome, _in_order(chromosome.row_gene[hit])[0])
+
+    def introns(self) -> pd.DataFrame:
+        """Unique introns of all transcripts: Chromosome, Start, End (0-based half-open), Strand (spec 6.4)."""
+        parts = []
+        for name, chromosome in self._chromosomes.items():
+            exons, transcript = _sorted_exons(chromosome)
+            start, end = chromosome.exon_end[exons[:-1]], chromosome.exon_start[exons[1:]]
+            inside = (transcript[1:] == transcript[:-1]) & (start < end)
+            strand = chromosome.genes["gene_strand"][chromosome.transcript_gene[transcript[:-1]]]
+            columns = {"Start": start, "End": end, "Strand": strand}
+            parts.append(pd.DataFrame({key: values[inside] for key, values in columns.items()}).assign(Chromosome=name))
+        table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["Start", "End", "Strand"])
+        return table.reindex(columns=["Chromosome", "Start", "End", "Strand"]).drop_duplicates(ignore_index=True)
+
+    def last_exons(self) -> pd.DataFrame:
+        """The last exon of every transcript: Chromosome, Start, End (0-based half-open), Strand, gene_id."""
+        parts = []
+        for name, chromosome in self._chromosomes.items():
+            exons, transcript = _sorted_exons(chromosome)
+            gene = chromosome.transcript_gene[transcript]
+            change = np.r_[True, transcript[1:] != transcript[:-1]] if len(exons) else np.zeros(0, bool)
+            strand = chromosome.genes["gene_strand"][gene]
+            # On '-' the last exon is the first along the chromosome.
+            last = np.where(strand == "-", change, np.r_[change[1:], True] if len(exons) else change)
+            columns = {"Start": chromosome.exon_start[exons], "End": chromosome.exon_end[exons], "Strand": strand}
+            columns["gene_id"] = chromosome.genes["gene_id"][gene]
+            parts.append(pd.DataFrame({key: values[last] for key, values in columns.items()}).assign(Chromosome=name))
+        order = ["Chromosome", "Start", "End", "Strand", "gene_id"]
+        return (pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=order)).reindex(columns=order)
 
     def genes_in(self, interval: Interval, gene_types: Collection[str] | str | None = None) -> GeneTable:
         """Genes that overlap `interval`, as a table like that of `exon_masks`; any number of them."""
@@ -210,6 +245,22 @@ def _index(rows: pd.DataFrame) -> _Chromosome:
         exon_end=end[exons],
         exon_transcript=transcript_id[exons],
     )
+
+
+def _overlaps(chromosome: _Chromosome, variant: Variant) -> Bool[np.ndarray, " row"]:
+    """Gene rows that overlap either allele of a variant (spec 2.5)."""
+    last = max(variant.end, variant.start + len(variant.alternate_bases))
+    return (chromosome.row_end > variant.start) & (chromosome.row_start < last)
+
+
+def _sorted_exons(chromosome: _Chromosome) -> tuple[Int[np.ndarray, " exon"], Int[np.ndarray, " exon"]]:
+    """Indices of exons, transcript by transcript and by position within each, and their transcripts' numbers."""
+    first, last = chromosome.exon_slice.T
+    sizes = last - first
+    transcript = np.repeat(np.arange(len(sizes)), sizes)
+    exons = np.repeat(first - np.r_[0, np.cumsum(sizes)[:-1]], sizes) + np.arange(sizes.sum())
+    order = np.lexsort((chromosome.exon_start[exons], transcript))
+    return exons[order], transcript[order]
 
 
 def _of_type(

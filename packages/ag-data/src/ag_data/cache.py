@@ -4,22 +4,10 @@ import contextlib
 import hashlib
 import os
 import pathlib
-import sys
 import tempfile
 from collections.abc import Iterator
 
-
-def cache_folder() -> pathlib.Path:
-    """$AG_CACHE_DIR, or `agenome` in the platform's folder for user caches. It need not exist yet."""
-    if chosen := os.environ.get("AG_CACHE_DIR"):
-        return pathlib.Path(chosen)
-    if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA") or pathlib.Path.home() / "AppData" / "Local"
-    elif sys.platform == "darwin":
-        base = pathlib.Path.home() / "Library" / "Caches"
-    else:
-        base = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
-    return pathlib.Path(base) / "agenome"
+from ag_core.cache import cache_folder
 
 
 def cache_path(source: str | os.PathLike[str], suffix: str) -> pathlib.Path:

@@ -12,6 +12,10 @@ _NAMES = {
     "track_loss": "losses",
     # Track metadata of the published model
     "official_tracks": "metadata",
+    # The published model: its description, its parameter tree in and out
+    "official_spec": "official",
+    "import_tree": "official",
+    "export_tree": "official",
     # The embedded model
     "mini": "weights",
 }

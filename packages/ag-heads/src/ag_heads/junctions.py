@@ -1,7 +1,6 @@
 """Splice junctions: how many reads join each donor to each acceptor in each tissue. Source: spec/model.md 3.6, 6.1.
 
-The sites come first (4 rows of up to `sites` positions), so that only their embeddings go through the linear layer
-and the rotary code; tissues are worked through one after another, so that nothing larger than the result is kept.
+The sites come first (4 rows of up to `sites` positions), so that only their embeddings go through the linear layer.
 """
 
 import functools
@@ -11,19 +10,18 @@ from typing import ClassVar, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 import xarray as xr
 from ag_core.config import EmbeddingDims
 from ag_core.interfaces import AbstractHead, Embeddings, Losses, Predictions
 from ag_core.layers import truncated_normal
-from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from ag_heads.linear import MultiOrganismLinear
 from ag_heads.losses import junction_loss
+from ag_heads.site_pairs import count_pairs, pair_mask
 from ag_heads.sites import CLASSES, arrange, select_sites, strongest
 from ag_heads.tables import track_count
 
-MAX_POSITION = 2**20
 EMBEDDING_STD = 0.1
 
 
@@ -43,23 +41,6 @@ class Candidates(NamedTuple):
     values: Float[Array, "row site"]
     positions: Int[Array, "row site"]
     embeddings: Float[Array, "row site channel"]
-
-
-def _angles(positions: Int[Array, "row site"], channels: int) -> Float[Array, "row site half"]:
-    # The rotary code of spec/model.md 1.12 with absolute positions in bp.
-    half = channels // 2
-    wavelengths = np.arange(half) + np.geomspace(1, MAX_POSITION - half + 1, half)
-    return positions[..., None].astype(jnp.float32) * (1 / jnp.asarray(wavelengths, jnp.float32))
-
-
-def _halves(x: Array) -> Array:
-    """Even channels, then odd ones: rotation partners as two halves, which is cheaper to rotate."""
-    return jnp.concatenate([x[..., 0::2], x[..., 1::2]], axis=-1)
-
-
-def _rotate(x: Float[Array, "*site channel"], cosine: Float[Array, "*site half"], sine: Float[Array, "*site half"]):
-    even, odd = jnp.split(x, 2, axis=-1)
-    return jnp.concatenate([even * cosine - odd * sine, odd * cosine + even * sine], axis=-1)
 
 
 class SpliceJunctionsHead(AbstractHead):
@@ -133,35 +114,18 @@ class SpliceJunctionsHead(AbstractHead):
         return select_sites(probabilities, self.sites, self.threshold)
 
     def _join(
-        self, rows: Float[Array, "4 site channel"], positions: Int[Array, "4 site"], organism: Int[Array, ""]
+        self,
+        rows: Float[Array, "4 site channel"],
+        positions: Int[Array, "4 site"],
+        organism: Int[Array, ""],
+        *,
+        skip: bool = False,
     ) -> Predictions:
         codes = (self.donor_plus, self.acceptor_plus, self.donor_minus, self.acceptor_minus)
-        shown = _halves(self.linear(rows, organism))
-        angles = _angles(positions, shown.shape[-1])
-        cosine, sine = jnp.cos(angles), jnp.sin(angles)
-        values = _halves(jnp.stack([code.values[organism] for code in codes]).astype(jnp.float32))
-
-        def one_tissue(parts: Float[Array, "4 2 channel"]) -> Float[Array, "strand donor acceptor"]:
-            sites = _rotate(parts[:, 0, None] * shown + parts[:, 1, None], cosine, sine)
-            return jax.nn.softplus(jnp.einsum("sdc,sac->sda", sites[0::2], sites[1::2]))
-
-        counts = jax.lax.map(jax.checkpoint(one_tissue), jnp.moveaxis(values, 2, 0))
-        # [tissue, strand, donor, acceptor] to [donor, acceptor, strand x tissue]
-        tissues, strands, donors, acceptors = counts.shape
-        counts = jnp.transpose(counts, (2, 3, 1, 0))
-        mask = self._mask(positions)
-        mask = jnp.broadcast_to(mask[..., None], counts.shape)
-        shape = (donors, acceptors, strands * tissues)
-        return {
-            "predictions": jnp.where(mask, counts, 0.0).reshape(shape),
-            "splice_site_positions": positions,
-            "splice_junction_mask": mask.reshape(shape),
-        }
-
-    @staticmethod
-    def _mask(positions: Int[Array, "4 site"]) -> Bool[Array, "donor acceptor strand"]:
-        there = positions >= 0
-        return jnp.moveaxis(there[0::2, :, None] & there[1::2, None, :], 0, -1)
+        values = jnp.stack([code.values[organism] for code in codes]).astype(jnp.float32)
+        counts = count_pairs(self.linear(rows, organism), values, positions, skip=skip)
+        mask = jnp.repeat(pair_mask(positions), counts.shape[-1] // 2, axis=-1)
+        return {"predictions": counts, "splice_site_positions": positions, "splice_junction_mask": mask}
 
     def begin(self, channels: int, dtype: jnp.dtype) -> Candidates:
         """No candidate yet."""
@@ -178,10 +142,13 @@ class SpliceJunctionsHead(AbstractHead):
         probabilities = context[self.requires[0]]["predictions"][:, :CLASSES].T.astype(jnp.float32)
         values, index = strongest(probabilities, self.sites)
         rows = embeddings.at(1)[index]
-        # Earlier candidates stand first, so that of equal values the lowest position stays.
-        best, chosen = strongest(jnp.concatenate([state.values, values], axis=1), self.sites)
+        values = jnp.concatenate([state.values, values], axis=1)
         positions = jnp.concatenate([state.positions, (index + start).astype(jnp.int32)], axis=1)
         rows = jnp.concatenate([state.embeddings, rows], axis=1)
+        # In order of position, so that of equal values the lowest stays, whichever piece came first.
+        order = jnp.argsort(positions, axis=1)
+        best, chosen = strongest(jnp.take_along_axis(values, order, axis=1), self.sites)
+        chosen = jnp.take_along_axis(order, chosen, axis=1)
         return Candidates(
             best,
             jnp.take_along_axis(positions, chosen, axis=1),
@@ -192,7 +159,7 @@ class SpliceJunctionsHead(AbstractHead):
         """As `__call__`, from what was absorbed."""
         positions, order = arrange(state.values, state.positions, self.sites, self.threshold)
         rows = jnp.take_along_axis(state.embeddings, order[..., None], axis=1)
-        return self._join(rows, positions, organism)
+        return self._join(rows, positions, organism, skip=True)
 
     def conditions(self, targets: Mapping[str, Array]) -> Predictions:
         """The sites that the counts are about: training predicts at these, not at what the network believes."""

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from ag_core.errors import InputError
 from ag_core.official import MOMENT
-from jaxtyping import Float
+from jaxtyping import Array, Float
 
 METADATA = "_METADATA"
 INSTALL = 'pip install "ag-heads[official]"'
@@ -126,7 +126,7 @@ def _location(folder: pathlib.Path, description: Mapping[str, Any], key: list[st
     }
 
 
-def write_tree(folder: pathlib.Path, arrays: Mapping[str, Float[np.ndarray, "..."]]) -> None:
+def write_tree(folder: pathlib.Path, arrays: Mapping[str, Float[Array, "..."]]) -> None:
     """Writes arrays by official path as an Orbax folder, which appears when it is complete.
 
     Raises InputError when there is something at `folder` already.
@@ -134,12 +134,13 @@ def write_tree(folder: pathlib.Path, arrays: Mapping[str, Float[np.ndarray, "...
     orbax = _library("orbax-checkpoint")
     if folder.exists():
         raise InputError(f"{folder}: exists already; choose another name or remove it")
-    parameters: dict[str, dict[str, np.ndarray]] = {}
-    state: dict[str, dict[str, np.ndarray]] = {}
+    parameters: dict[str, dict[str, Array]] = {}
+    state: dict[str, dict[str, Array]] = {}
     for path, array in arrays.items():
         module, _, name = path.rpartition("/")
         (state if name == MOMENT else parameters).setdefault(module, {})[name] = array
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with orbax.StandardCheckpointer() as checkpointer:
-        checkpointer.save(folder.resolve(), (parameters, state))
-        checkpointer.wait_until_finished()
+    # As jax arrays, synchronously and a little at a time: the common way copies everything twice more.
+    handler = orbax.StandardCheckpointHandler(save_concurrent_gb=1)
+    with orbax.Checkpointer(handler) as checkpointer:
+        checkpointer.save(folder.resolve(), args=orbax.args.StandardSave((parameters, state)))

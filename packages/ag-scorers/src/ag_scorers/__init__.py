@@ -15,12 +15,23 @@ _NAMES = {
     "GeneMaskLFCScorer": "gene_mask",
     "GeneMaskActiveScorer": "gene_mask",
     "RECOMMENDED": "recommended",
-    "recommended": "recommended",
+    "GeneMaskSplicingScorer": "splicing",
+    "SpliceJunctionScorer": "junctions",
+    "CompositeSplicingScorer": "composite",
+    "PolyadenylationScorer": "polyadenylation",
+    "ContactMapScorer": "contact_map",
     "parse_scorer": "recommended",
+    # Intervals, without a variant
+    "score_interval": "interval_scoring",
+    "GeneMaskScorer": "interval_gene_mask",
     # Indels
     "Alignment": "align",
     "alignment": "align",
     "align_alternate": "align",
+    # Predictions
+    "predict_variant": "prediction",
+    "predict": "predictor.api",
+    "write_predictions": "predictor.api",
     # Output
     "open_writer": "outputs",
     "to_datatree": "dataset",

@@ -75,8 +75,16 @@ def align_alternate(
     into what consumes the result. For sums under masks, `aligned_sum` is cheaper.
     """
     alt = jnp.asarray(alt)
+    return aligned_rows(alt, alignment, jnp.arange(alt.shape[0]))
+
+
+def aligned_rows(
+    alt: Float[Array | np.ndarray, "position track"], alignment: Alignment, rows: Int[Array, " row"]
+) -> Float[Array, "row track"]:
+    """On the device: some rows of `align_alternate(alt, alignment)`, without making the others."""
+    alt = jnp.asarray(alt)
     length = alt.shape[0]
-    row = _genomic(jnp.arange(length), length, alignment)
+    row = _genomic(rows, length, alignment)
     moved = row > alignment.anchor
     source = jnp.where(moved, row + alignment.shift, row)
     # Rows at the end that an insertion pushed out, and the gap of a deletion.

@@ -18,6 +18,11 @@ def score(
         typer.Option("-o", "--output", help=".parquet, .tsv[.gz] or .vcf[.gz]; may be repeated"),
     ],
     gtf: Annotated[pathlib.Path | None, typer.Option(help="gene annotation, for scorers by gene")] = None,
+    splice_sites: Annotated[
+        pathlib.Path | None,
+        typer.Option(help="table of `agenome genome splice-sites`; default: the GTF's introns"),
+    ] = None,
+    polya: Annotated[pathlib.Path | None, typer.Option(help="polyadenylation sites, of `agenome genome polya`")] = None,
     model: Annotated[str, typer.Option(help="a named model or a checkpoint folder")] = "mini",
     scorer: Annotated[
         list[str] | None, typer.Option(help="name[:option=value,...]; may be repeated; default: recommended")
@@ -61,6 +66,8 @@ def score(
     engine = open_engine(
         genome,
         gtf=gtf,
+        splice_sites=splice_sites,
+        polya=polya,
         model=model,
         scorers=scorer or (),
         tracks=tracks,

@@ -30,22 +30,48 @@ class GeneMasks(NamedTuple):
     alignment: Alignment
 
 
-def gene_items(name: str, interval: Interval, variant: Variant, resolution: int, resources: Mapping[str, Any]) -> Items:
-    """Masks and table of the genes of an interval; ValueError for resolutions other than 1 and too many genes."""
-    if resolution != 1:
-        raise ValueError(f"{name}: predictions are at {resolution} bp, but exons need 1 bp; use center_mask")
+def genes_of(name: str, resources: Mapping[str, Any]) -> Any:
+    """The annotation among the resources; ValueError without one."""
     if "genes" not in resources:
         raise ValueError(f"{name}: needs the resource 'genes', an annotation, but got {sorted(resources) or 'none'}")
-    exons, table = resources["genes"].exon_masks(interval)
-    count = exons.shape[1]
+    return resources["genes"]
+
+
+def check_base_pairs(name: str, resolution: int) -> None:
+    """ValueError for resolutions other than 1."""
+    if resolution != 1:
+        raise ValueError(f"{name}: predictions are at {resolution} bp, but exons need 1 bp; use center_mask")
+
+
+def pad_genes(
+    name: str, mask: Bool[np.ndarray, "position gene"], interval: Interval
+) -> Bool[np.ndarray, "position bucket"]:
+    """A mask with empty genes added up to the next of `BUCKETS`; ValueError for more genes than the largest."""
+    count = mask.shape[1]
     bucket = next((size for size in BUCKETS if size >= count), None)
     if bucket is None:
         raise ValueError(
             f"{name}: {count} genes start in {interval}; expected at most {BUCKETS[-1]}, use a shorter interval"
         )
     # Gene by gene in memory, as annotations lay them out: at 1 Mb this is many times faster than row by row.
-    padded = np.zeros((bucket, exons.shape[0]), bool).T
-    padded[:, :count] = exons
+    padded = np.zeros((bucket, mask.shape[0]), bool).T
+    padded[:, :count] = mask
+    return padded
+
+
+def gene_items(
+    name: str, interval: Interval, variant: Variant, resolution: int, resources: Mapping[str, Any], parity: bool
+) -> Items:
+    """Masks and table of the genes of an interval; without `parity` of those with exon bases in it.
+
+    ValueError for resolutions other than 1 and too many genes.
+    """
+    check_base_pairs(name, resolution)
+    exons, table = genes_of(name, resources).exon_masks(interval)
+    if not parity:
+        kept = np.any(exons, axis=0)
+        exons, table = exons[:, kept], {key: values[kept] for key, values in table.items()}
+    padded = pad_genes(name, exons, interval)
     return Items(GeneMasks(padded, alignment(interval, variant, len(padded))), table)
 
 
@@ -54,7 +80,7 @@ def exon_means(
     alt: Float[Array | np.ndarray, "position track"],
     masks: GeneMasks,
 ) -> tuple[Float[Array, "gene track"], Float[Array, "gene track"]]:
-    """Means over each gene's exons, of REF and of ALT in REF's frame; NaN for a gene without exon bases."""
+    """Means over each gene's exons, of REF and of ALT in REF's frame; NaN for a gene without any (padding)."""
     count = jnp.sum(masks.exons, axis=0, dtype=jnp.float32)[:, None]
     return masked_sum(masks.exons, ref) / count, aligned_sum(masks.exons, alt, masks.alignment) / count
 
@@ -71,10 +97,12 @@ class GeneMaskLFCScorer(AbstractScorer):
     """Log fold change of each gene: ln(0.001 + mean ALT) - ln(0.001 + mean REF) over its exons. One item a gene.
 
     Natural logarithm: divide by ln 2 to compare with log2 fold changes. A gene whose exons have no base in the
-    interval scores NaN, and so do tracks on the strand opposite to the gene. `modality` needs 1 bp resolution.
+    interval is left out; with `parity` it scores NaN, as in the reference (spec/scoring.md 1.12, item 10). Tracks on
+    the strand opposite to the gene score NaN. `modality` needs 1 bp resolution.
     """
 
     modality: str = eqx.field(static=True, converter=check_modality)
+    parity: bool = eqx.field(static=True, default=False)
     requires: ClassVar[tuple[str, ...]] = ("genes",)
     signed: ClassVar[bool] = True
 
@@ -85,7 +113,7 @@ class GeneMaskLFCScorer(AbstractScorer):
 
     def items(self, interval: Interval, variant: Variant, resolution: int, resources: Mapping[str, Any]) -> Items:
         """One item a gene; the masks are `GeneMasks`. Raises ValueError unless `resolution` is 1."""
-        return gene_items(self.name, interval, variant, resolution, resources)
+        return gene_items(self.name, interval, variant, resolution, resources, self.parity)
 
     def score(
         self,
@@ -107,11 +135,11 @@ class GeneMaskLFCScorer(AbstractScorer):
 class GeneMaskActiveScorer(AbstractScorer):
     """Activity of each gene: the larger of the two alleles' means over its exons. One item a gene.
 
-    A gene whose exons have no base in the interval scores NaN, and so do tracks on the strand opposite to the
-    gene. `modality` needs 1 bp resolution.
+    Genes without exon bases, tracks of the other strand, `parity` and resolution as for `GeneMaskLFCScorer`.
     """
 
     modality: str = eqx.field(static=True, converter=check_modality)
+    parity: bool = eqx.field(static=True, default=False)
     requires: ClassVar[tuple[str, ...]] = ("genes",)
     signed: ClassVar[bool] = False
 
@@ -122,7 +150,7 @@ class GeneMaskActiveScorer(AbstractScorer):
 
     def items(self, interval: Interval, variant: Variant, resolution: int, resources: Mapping[str, Any]) -> Items:
         """One item a gene; the masks are `GeneMasks`. Raises ValueError unless `resolution` is 1."""
-        return gene_items(self.name, interval, variant, resolution, resources)
+        return gene_items(self.name, interval, variant, resolution, resources, self.parity)
 
     def score(
         self,

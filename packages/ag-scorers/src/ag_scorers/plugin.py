@@ -9,9 +9,18 @@ def ag_scorers():
         Plugin("center_mask", "ag_scorers.center_mask:CenterMaskScorer", "a window centred on the variant"),
         Plugin("gene_mask_lfc", "ag_scorers.gene_mask:GeneMaskLFCScorer", "log fold change over a gene's exons"),
         Plugin("gene_mask_active", "ag_scorers.gene_mask:GeneMaskActiveScorer", "larger allele over a gene's exons"),
+        Plugin("gene_mask_splicing", "ag_scorers.splicing:GeneMaskSplicingScorer", "largest change within a gene"),
+        Plugin("splice_junction", "ag_scorers.junctions:SpliceJunctionScorer", "junctions that change most in a gene"),
+        Plugin("composite_splicing", "ag_scorers.composite:CompositeSplicingScorer", "sites, usage, junctions in one"),
+        Plugin("polyadenylation", "ag_scorers.polyadenylation:PolyadenylationScorer", "shift between a gene's 3' ends"),
+        Plugin("contact_map", "ag_scorers.contact_map:ContactMapScorer", "contacts of the variant's bin"),
+        Plugin("interval_gene_mask", "ag_scorers.interval_gene_mask:GeneMaskScorer", "an interval: a gene's exons"),
     ]
 
 
 @hookimpl
 def ag_commands():
-    return [Plugin("score", "ag_scorers.commands:score", "score the variants of a VCF")]
+    return [
+        Plugin("score", "ag_scorers.commands:score", "score the variants of a VCF"),
+        Plugin("predict", "ag_scorers.predictor.command:predict", "tracks, contact maps and junctions of a place"),
+    ]

@@ -1,5 +1,6 @@
-"""Predicted tracks of the two alleles of a variant, for looking at rather than scoring."""
+"""Predictions for the two alleles of a variant, for looking at rather than scoring."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import equinox as eqx
@@ -9,15 +10,26 @@ import numpy as np
 import xarray as xr
 from ag_core.genome import Interval, Variant
 from ag_core.model import Model
-from ag_core.sequence import allele_sequences, encode, one_hot
-from jaxtyping import Array, UInt8
+from ag_core.sequence import allele_sequences, encode
+from jaxtyping import Array, Int, PyTree, UInt8
 
 from ag_scorers.align import align_alternate, alignment
+from ag_scorers.alleles import JUNCTIONS, SiteMasks, predict_alleles, site_masks
 from ag_scorers.engine import Engine
+from ag_scorers.junctions import SpliceJunctionScorer, unstack
+
+CONTACTS = ("position", "position_2", "track")
 
 
 class VariantPrediction(NamedTuple):
-    """Trees with one child for each modality, holding `prediction(position, track)` over `interval`."""
+    """Trees with one child for each modality, over `interval`.
+
+    - tracks: `prediction(position, track)`; contact maps: `prediction(position, position_2, track)`;
+    - splice junctions: `count(junction, track)` with the coordinates `start`, `end` (the intron, 0-based half-open)
+      and `junction_strand`, the same junctions in both trees.
+
+    Positions are bins from the interval's start, in the forward frame.
+    """
 
     interval: Interval
     ref: xr.DataTree
@@ -26,33 +38,66 @@ class VariantPrediction(NamedTuple):
 
 @eqx.filter_jit
 def _predict(
-    model: Model, codes: UInt8[Array | np.ndarray, "allele position"], organism: int, modalities: tuple[str, ...]
-) -> dict[str, Array]:
-    organisms = jnp.full(len(codes), organism, jnp.int32)
-    predictions = model(one_hot(codes), organisms, modalities=modalities)
-    return {name: jax.vmap(model.heads[name].output)(predictions[name]).astype(jnp.float32) for name in modalities}
+    model: Model,
+    codes: UInt8[Array | np.ndarray, "1 allele position"],
+    organism: int,
+    selections: Mapping[str, Int[Array | np.ndarray, " _"]],
+    sites: SiteMasks | None,
+    reverse: bool,
+) -> dict[str, PyTree[Array]]:
+    """Each allele's output of the wanted tracks, float32; of junctions their counts and sites."""
+    predictions = predict_alleles(model, codes, organism, list(selections), sites, reverse=reverse)
+    found = {}
+    for name, slots in selections.items():
+        if name == JUNCTIONS:
+            alleles = {JUNCTIONS: jax.tree.map(lambda x: x[0], predictions[name])}
+            scorer = SpliceJunctionScorer(JUNCTIONS)
+            found[name] = jax.vmap(lambda one, scorer=scorer: scorer.read(model.heads, one, selections))(alleles)
+        else:
+            output = jax.vmap(jax.vmap(model.heads[name].output))(predictions[name])
+            found[name] = output[0][..., slots].astype(jnp.float32)
+    return found
 
 
-def predict_variant(engine: Engine, variant: Variant, *, align: bool = False) -> VariantPrediction:
-    """REF and ALT predictions over the variant's window, of the engine's selected tracks.
+def predict_variant(
+    engine: Engine, variant: Variant, *, align: bool = False, interval: Interval | None = None
+) -> VariantPrediction:
+    """REF and ALT predictions over the variant's window, or another interval, of the engine's selected tracks.
 
-    ALT is in its own coordinates unless `align`, which moves 1-bp tracks right of an indel back into the frame of
-    REF (spec/scoring.md 1.9). The variant's chromosome must be spelt as in the engine's FASTA.
+    ALT is in its own coordinates unless `align`, which moves 1-bp tracks right of an indel back into the frame of REF
+    (spec/scoring.md 1.9); junctions are always in REF's. Sites for these are looked for in genes that overlap the
+    variant, or everywhere if there is none (1.10). The chromosome must be spelt as in the engine's FASTA.
     """
-    interval = engine.interval(variant)
+    interval = engine.interval(variant) if interval is None else interval
     ref, alt = allele_sequences(interval, variant, engine.fasta.fetch)
-    codes = np.stack([encode(ref), encode(alt)])
-    outputs = _predict(engine.model, codes, engine.organism, tuple(engine.tables))
+    codes = np.stack([encode(ref), encode(alt)])[None]
+    sites = None
+    if JUNCTIONS in engine.tables:
+        sites = site_masks(interval, variant, engine.resources, everywhere=True, parity=engine.parity)
+        sites = jax.tree.map(lambda x: np.asarray(x)[None], sites)
+    selections = {name: engine.selection(name) for name in engine.tables}
+    outputs = _predict(engine.model, codes, engine.organism, selections, sites, interval.negative_strand)
     trees: list[dict[str, xr.Dataset]] = [{}, {}]
+    forward = Interval(interval.chromosome, interval.start, interval.end)
     for name, values in outputs.items():
         resolution = engine.resolution(name)
         for allele in range(2):
-            signal = values[allele][:, engine.selection(name)]
-            if allele and align and resolution == 1:
-                signal = align_alternate(signal, alignment(interval, variant, interval.width))
-            dataset = engine.tables[name].assign(prediction=(("position", "track"), np.asarray(signal)))
-            dataset = dataset.set_coords([str(key) for key in engine.tables[name].data_vars])
+            one = jax.tree.map(lambda x, allele=allele: x[allele], values)
+            if allele and align and resolution == 1 and name != JUNCTIONS:
+                one = align_alternate(one, alignment(forward, variant, interval.width))
+            dataset = _dataset(jax.tree.map(np.asarray, one), engine.tables[name], interval.start)
             trees[allele][name] = dataset.assign_attrs(
                 interval=str(interval), resolution=resolution, model_digest=engine.checkpoint.digest
             )
     return VariantPrediction(interval, *(xr.DataTree.from_dict(tree) for tree in trees))
+
+
+def _dataset(values: PyTree[np.ndarray], tracks: xr.Dataset, start: int) -> xr.Dataset:
+    metadata = [str(key) for key in tracks.data_vars]
+    if isinstance(values, np.ndarray):
+        dims = ("position", "track") if values.ndim == 2 else CONTACTS
+        return tracks.assign(prediction=(dims, values)).set_coords(metadata)
+    counts, columns = unstack(values.counts, values.positions, start)
+    dataset = tracks.assign(count=(("junction", "track"), counts)).set_coords(metadata)
+    names = {"start": "start", "end": "end", "strand": "junction_strand"}
+    return dataset.assign_coords({names[key]: ("junction", column) for key, column in columns.items()})

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ag_core.errors import InputError
-from ag_core.interfaces import AbstractScorer
+from ag_core.interfaces import AbstractIntervalScorer, AbstractScorer
 from ag_core.plugins import PluginNotFoundError, registry
 
 
@@ -13,9 +13,10 @@ def _center(modality: str, width: int = 501, aggregation: str = "diff_log2_sum")
     return "center_mask", {"modality": modality, "width": width, "aggregation": aggregation}
 
 
-# Key -> plugin name and its options, in the reference's order.
+# Key -> plugin name and its options, in the reference's order (spec/scoring.md 2.9).
 RECOMMENDED: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "ATAC": _center("atac"),
+    "CONTACT_MAPS": ("contact_map", {"modality": "contact_maps"}),
     "DNASE": _center("dnase"),
     "CHIP_TF": _center("chip_tf"),
     "CHIP_HISTONE": _center("chip_histone", 2001),
@@ -23,6 +24,10 @@ RECOMMENDED: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "PROCAP": _center("procap"),
     "RNA_SEQ": ("gene_mask_lfc", {"modality": "rna_seq"}),
     "RNA_SEQ_ACTIVE": ("gene_mask_active", {"modality": "rna_seq"}),
+    "SPLICE_SITES": ("gene_mask_splicing", {"modality": "splice_sites"}),
+    "SPLICE_SITE_USAGE": ("gene_mask_splicing", {"modality": "splice_site_usage"}),
+    "SPLICE_JUNCTIONS": ("splice_junction", {"modality": "splice_junctions"}),
+    "POLYADENYLATION": ("polyadenylation", {"modality": "rna_seq"}),
     "ATAC_ACTIVE": _center("atac", aggregation="active_sum"),
     "DNASE_ACTIVE": _center("dnase", aggregation="active_sum"),
     "CHIP_TF_ACTIVE": _center("chip_tf", aggregation="active_sum"),
@@ -30,15 +35,23 @@ RECOMMENDED: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "CAGE_ACTIVE": _center("cage", aggregation="active_sum"),
     "PROCAP_ACTIVE": _center("procap", aggregation="active_sum"),
 }
+# For intervals, without a variant (spec/scoring.md 3.1).
+RECOMMENDED_INTERVAL: Mapping[str, tuple[str, Mapping[str, Any]]] = {
+    "RNA_SEQ": ("interval_gene_mask", {"modality": "rna_seq", "width": 200001, "aggregation": "mean"}),
+}
+HUMAN, HUMAN_ONLY = "human", ("POLYADENYLATION",)
 
 
-def recommended(modalities: Iterable[str]) -> dict[str, AbstractScorer]:
-    """The recommended scorers of the modalities that a model has (lower-case names), in the reference's order."""
+def recommended(modalities: Iterable[str], organism: str = HUMAN) -> dict[str, AbstractScorer]:
+    """The recommended scorers of the modalities that a model has (lower-case names), in the reference's order.
+
+    With all eleven modalities 19 for human, and 18 for any other organism.
+    """
     available = {modality.lower() for modality in modalities}
     return {
         key: registry().create("scorers", plugin, **options)
         for key, (plugin, options) in RECOMMENDED.items()
-        if options["modality"] in available
+        if options["modality"] in available and (organism == HUMAN or key not in HUMAN_ONLY)
     }
 
 
@@ -62,6 +75,8 @@ def parse_scorer(text: str, modalities: Iterable[str] = ()) -> list[AbstractScor
     except PluginNotFoundError as error:
         raise PluginNotFoundError(f"{error}; recommended scorers: {', '.join(RECOMMENDED)}") from None
 
+    if isinstance(target, type) and issubclass(target, AbstractIntervalScorer):
+        raise InputError(f"scorer {text!r} scores intervals, not variants; use ag_scorers.score_interval")
     options = _parse_options(text, settings)
     given = {**registry().get("scorers", name).options, **options}
     missing = _check_options(text, target, given)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import xarray as xr
-from ag_core.interfaces import AbstractScorer
+from ag_core.interfaces import AbstractIntervalScorer, AbstractScorer
 from ag_data.variants import Call
 from jaxtyping import Float
 
@@ -22,7 +22,7 @@ class ScorerResult:
     """
 
     key: str
-    scorer: AbstractScorer
+    scorer: AbstractScorer | AbstractIntervalScorer
     values: Float[np.ndarray, "item track"]
     table: Mapping[str, np.ndarray]
     tracks: xr.Dataset

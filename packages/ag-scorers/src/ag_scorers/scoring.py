@@ -8,6 +8,7 @@ tree["CHIP_TF"]["score"]                     # (item, track)
 import collections
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 import xarray as xr
 from ag_core.checkpoint import load
@@ -17,21 +18,26 @@ from ag_core.plugins import registry
 from ag_core.precision import Precision
 from ag_data.annotation import read_gtf
 from ag_data.fasta import Fasta
+from ag_data.polyadenylation import read_polyadenylation
 from ag_data.reference import reference_report
+from ag_data.splice_sites import annotated_sites, read_splice_sites
 from ag_data.variants import Call, Status, check_calls, read_header, read_variants
 
 from ag_scorers.dataset import to_datatree
 from ag_scorers.engine import Engine
-from ag_scorers.recommended import RECOMMENDED, parse_scorer, recommended
+from ag_scorers.recommended import HUMAN, RECOMMENDED, parse_scorer, recommended
 from ag_scorers.results import Result
 
 DEFAULT_SCORERS = "recommended"
 MAX_MISMATCH = 0.05
+# Modalities whose predictions are not [position, track].
+NOT_TRACKS = ("contact_maps", "splice_junctions")
 
 
-def _defaults(resolutions: Mapping[str, int], resources: Iterable[str]) -> dict[str, AbstractScorer]:
+def _defaults(resolutions: Mapping[str, int], resources: Iterable[str], organism: str) -> dict[str, AbstractScorer]:
     """The recommended scorers that can run; with genes at hand, at least one of them answers by gene."""
-    chosen = {key: scorer for key, scorer in recommended(resolutions).items() if set(scorer.requires) <= set(resources)}
+    known = recommended(resolutions, organism)
+    chosen = {key: scorer for key, scorer in known.items() if set(scorer.requires) <= set(resources)}
     if "genes" in resources and not any("genes" in scorer.requires for scorer in chosen.values()):
         # A model without RNA-seq: what happens to its 1-bp tracks over each gene's exons.
         for modality in (name for name, resolution in resolutions.items() if resolution == 1):
@@ -40,20 +46,21 @@ def _defaults(resolutions: Mapping[str, int], resources: Iterable[str]) -> dict[
 
 
 def choose_scorers(
-    texts: Iterable[str], resolutions: Mapping[str, int], resources: Iterable[str]
+    texts: Iterable[str], resolutions: Mapping[str, int], resources: Iterable[str], organism: str = HUMAN
 ) -> dict[str, AbstractScorer]:
     """Scorers by result key; "recommended" (or nothing) stands for the recommended ones that can run.
 
-    `resolutions` are the model's modalities and their output resolution in bp. Of the recommended scorers, those
+    `resolutions` are the model's modalities and their output resolution in bp; a scorer without a modality stands for
+    one for each of these along the sequence, so not for contact maps and junctions. Of the recommended scorers, those
     that need a resource which was not given are left out; one asked for by name is kept, so that the engine can
     say what it lacks.
     """
     chosen: dict[str, AbstractScorer] = {}
     for text in list(texts) or [DEFAULT_SCORERS]:
         if text == DEFAULT_SCORERS:
-            chosen |= _defaults(resolutions, resources)
+            chosen |= _defaults(resolutions, resources, organism)
         else:
-            scorers = parse_scorer(text, list(resolutions))
+            scorers = parse_scorer(text, [name for name in resolutions if name not in NOT_TRACKS])
             single = text.upper() if text.upper() in RECOMMENDED else None
             chosen |= {single or scorer.name: scorer for scorer in scorers}
     if not chosen:
@@ -64,10 +71,30 @@ def choose_scorers(
     return chosen
 
 
+def open_resources(
+    gtf: str | os.PathLike[str] | None = None,
+    splice_sites: str | os.PathLike[str] | None = None,
+    polya: str | os.PathLike[str] | None = None,
+) -> dict[str, Any]:
+    """What scorers ask for by name: "genes", "splice_sites", "polyadenylation", as far as given. Raises InputError."""
+    resources: dict[str, Any] = {}
+    if gtf is not None:
+        resources["genes"] = read_gtf(gtf)
+    if splice_sites is not None:
+        resources["splice_sites"] = read_splice_sites(splice_sites)
+    elif gtf is not None:
+        resources["splice_sites"] = annotated_sites(resources["genes"])
+    if polya is not None:
+        resources["polyadenylation"] = read_polyadenylation(polya)
+    return resources
+
+
 def open_engine(
     fasta: Fasta,
     *,
     gtf: str | os.PathLike[str] | None = None,
+    splice_sites: str | os.PathLike[str] | None = None,
+    polya: str | os.PathLike[str] | None = None,
     model: str | os.PathLike[str] = "mini",
     scorers: Iterable[str] = (),
     tracks: str = "",
@@ -76,11 +103,17 @@ def open_engine(
     precision: Precision | str = Precision.FLOAT32,
     batch_size: int = 2,
 ) -> Engine:
-    """Loads everything and checks that it goes together. Raises InputError."""
-    resources = {} if gtf is None else {"genes": read_gtf(gtf)}
+    """Loads everything and checks that it goes together. Raises InputError.
+
+    - `gtf`: annotation, for scorers by gene.
+    - `splice_sites`: table of known sites, as `agenome genome splice-sites` makes; by default those of `gtf`.
+    - `polya`: table of polyadenylation sites, as `agenome genome polya` makes.
+    """
+    resources = open_resources(gtf, splice_sites, polya)
     checkpoint = load(model, precision=precision)
     resolutions = {name: min(head.resolutions) for name, head in checkpoint.model.heads.items()}
-    chosen = choose_scorers(scorers, resolutions, resources)
+    organism_name = checkpoint.spec.organisms[checkpoint.spec.organism(organism)]
+    chosen = choose_scorers(scorers, resolutions, resources, organism_name)
     return Engine(
         checkpoint,
         fasta,

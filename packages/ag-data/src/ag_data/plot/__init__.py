@@ -7,6 +7,10 @@ _NAMES = {
     "Panel": "tracks",
     "choose_panels": "tracks",
     "plot_variant": "tracks",
+    # All predictions of a place
+    "plot_outputs": "outputs",
+    "draw_contact_map": "contact_map",
+    "draw_arcs": "arcs",
     # Genes
     "GeneModel": "transcripts",
     "gene_models": "transcripts",

@@ -1,0 +1,20 @@
+"""Predictions as files: a zarr store, and what other tools read. This file is the table of contents."""
+
+from ag_core.lazy import lazy_names
+
+_NAMES = {
+    # Trees of predictions
+    "Block": "tree",
+    "MemoryWriter": "tree",
+    "leaves": "tree",
+    "summary": "tree",
+    # Zarr
+    "StoreWriter": "zarr_store",
+    "open_predictions": "zarr_store",
+    # Formats of other tools
+    "write_bigwigs": "bigwig",
+    "write_bedpe": "junctions",
+    "write_cooler": "contact_maps",
+}
+
+__getattr__, __dir__, __all__ = lazy_names(__name__, _NAMES)

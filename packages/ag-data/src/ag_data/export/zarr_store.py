@@ -1,0 +1,254 @@
+"""A zarr store of predictions (zarr v3), written block by block; open it with `open_predictions` or with xarray.
+
+Groups are those of `ag_data.export.tree`. Where there are many places, the columns of the track table are kept once,
+on the modality's group, and `open_predictions` puts them back on each child. All tracks are in each chunk (1-2 MiB),
+chunks are gathered in shards of up to 64 MiB, zstd level 1.
+
+While it is written, the store lies in a work folder beside its place and is moved there when it is whole. Finished
+places are listed in a journal, so that an interrupted run goes on where it stopped.
+"""
+
+import contextlib
+import json
+import math
+import os
+import pathlib
+import shutil
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import xarray as xr
+import zarr
+from ag_core.errors import InputError
+from zarr.codecs import ZstdCodec
+
+from ag_data.export.tree import VARIABLES, Block, as_coordinates
+
+FORMAT = 1
+DTYPES = ("float32", "float16")
+_CHUNK, _SHARD = 1 << 20, 1 << 26  # bytes
+_LARGEST_HALF = float(np.finfo(np.float16).max)
+
+
+def chunk_and_shard(shape: tuple[int, ...], itemsize: int) -> tuple[tuple[int, ...], tuple[int, ...] | None]:
+    """Chunks cut the first dimension only, into powers of two; None where one shard would hold a single chunk."""
+    first, *rest = (max(1, size) for size in shape)
+    row = math.prod(rest) * itemsize
+    chunk = 1 << max(0, (2 * _CHUNK // row).bit_length() - 1)
+    if chunk >= first:
+        return (first, *rest), None
+    shard = chunk * max(1, min(_SHARD // (chunk * row), -(-first // chunk)))
+    return (chunk, *rest), ((shard, *rest) if shard > chunk else None)
+
+
+class _Array:
+    """A zarr array that takes float32 values and refuses what its type cannot hold."""
+
+    def __init__(self, array: zarr.Array, name: str):
+        self._array, self._name = array, name
+
+    def __setitem__(self, key: Any, value: np.ndarray) -> None:
+        if self._array.dtype == np.float16 and value.size:
+            largest = float(np.max(np.abs(value), initial=0, where=np.isfinite(value)))
+            if largest > _LARGEST_HALF:
+                raise InputError(
+                    f"{self._name}: a predicted value of {largest:,.0f} does not fit float16 (at most 65,504); "
+                    "write float32"
+                )
+        self._array[key] = value.astype(self._array.dtype, copy=False)
+
+
+class StoreWriter:
+    """Writes a store in `folder`, which also holds the journal and a lock; `fingerprint` tells runs apart.
+
+    A folder left by an interrupted run with the same fingerprint is continued (`done`), any other is emptied. Raises
+    InputError when another process is writing there.
+    """
+
+    def __init__(
+        self,
+        folder: pathlib.Path,
+        tables: Mapping[str, xr.Dataset],
+        attrs: Mapping[str, Any],
+        *,
+        dtype: str = "float32",
+        fingerprint: str,
+    ):
+        if dtype not in DTYPES:
+            raise InputError(f"dtype {dtype!r}: expected one of {', '.join(DTYPES)}")
+        self.folder, self.store, self.dtype = folder, folder / "store", dtype
+        self._journal = folder / "journal.jsonl"
+        folder.mkdir(parents=True, exist_ok=True)
+        self._lock = _lock(folder / "lock")
+        self.done = self._resume(fingerprint)
+        self._any = bool(self.done)
+        if self.done:
+            return
+        shutil.rmtree(self.store, ignore_errors=True)
+        self._journal.unlink(missing_ok=True)
+        root = {"format": FORMAT, "complete": False, **attrs}
+        zarr.create_group(self.store, attributes=root, zarr_format=3)
+        for modality, table in tables.items():
+            _write_table(self.store, modality, table)
+        self._note({"fingerprint": fingerprint})
+
+    def create(self, place: str, block: Block) -> _Array:
+        """As `ag_data.export.tree.Writer.create`; what an interrupted run left of it is dropped."""
+        name = "/".join(filter(None, (block.modality, place)))
+        group = zarr.open_group(self.store, path=name, mode="a", zarr_format=3)
+        chunks, shards = chunk_and_shard(block.shape, np.dtype(self.dtype).itemsize)
+        array = group.create_array(
+            block.variable,
+            shape=block.shape,
+            chunks=chunks,
+            shards=shards,
+            dtype=self.dtype,
+            compressors=ZstdCodec(level=1),
+            fill_value=float("nan"),
+            dimension_names=block.dims,
+            overwrite=True,
+        )
+        group.attrs.update(dict(block.attrs))
+        if block.coords:
+            array.attrs["coordinates"] = " ".join(block.coords)
+            for key, column in block.coords.items():
+                _write_column(group, key, column, block.dims[0])
+        return _Array(array, name)
+
+    def close_place(self, place: str) -> None:
+        """As `ag_data.export.tree.Writer.close_place`; from now on an interruption does not cost this place."""
+        for modality in self.store.iterdir():
+            _sync(modality / place)
+        self._note({"place": place})
+        self._any = True
+
+    @property
+    def started(self) -> bool:
+        """Whether some place is finished, now or by an earlier run."""
+        return self._any
+
+    def finish(self) -> pathlib.Path:
+        """Marks the store as complete and returns where it lies, still in the work folder."""
+        zarr.open_group(self.store, mode="r+").attrs["complete"] = True
+        _sync(self.store)
+        return self.store
+
+    def discard(self) -> None:
+        """Removes the work folder."""
+        self._lock()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def close(self) -> None:
+        """Lets go of the work folder; what is finished stays for the next run."""
+        self._lock()
+
+    def _resume(self, fingerprint: str) -> frozenset[str]:
+        """Places of an interrupted run with the same fingerprint; a line that was cut off does not count."""
+        lines = []
+        with contextlib.suppress(OSError, ValueError):
+            for line in self._journal.read_text().splitlines():
+                lines.append(json.loads(line))
+        if not lines or lines[0].get("fingerprint") != fingerprint or not (self.store / "zarr.json").is_file():
+            return frozenset()
+        self._journal.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        return frozenset(line["place"] for line in lines[1:])
+
+    def _note(self, entry: Mapping[str, str]) -> None:
+        with self._journal.open("a") as file:
+            file.write(json.dumps(entry) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def open_predictions(path: str | os.PathLike[str]) -> xr.DataTree:
+    """The tree in a store (see `ag_data.export.tree`); values are read when they are used.
+
+    Raises InputError when there is none, or one that was not finished.
+    """
+    path = pathlib.Path(path)
+    if not (path / "zarr.json").is_file():
+        hint = "; its work folder is there: run the same command again to finish it"
+        hint = hint if work_folder(path).exists() else ""
+        raise InputError(
+            f"{path} is no zarr store{hint or '; expected a folder made by `agenome predict -o NAME.zarr`'}"
+        )
+    attrs: dict[str, Any] = zarr.open_group(path, mode="r").attrs.asdict()
+    if "format" not in attrs or "complete" not in attrs:
+        raise InputError(f"{path} is a zarr store, but not one of predictions; open it with xarray.open_datatree")
+    if attrs["format"] > FORMAT:
+        raise InputError(f"{path} has format {attrs['format']}, this ag-data reads up to {FORMAT}: upgrade ag-data")
+    if not attrs["complete"]:
+        raise InputError(f"{path} was not finished: run the same command again, or delete it")
+    return open_tree(path)
+
+
+def open_tree(path: pathlib.Path) -> xr.DataTree:
+    """As `open_predictions`, of a store that may not be complete."""
+    groups = xr.open_groups(path, engine="zarr", consolidated=False, chunks=None)
+    datasets = {}
+    for name, dataset in groups.items():
+        parent = groups.get(str(pathlib.PurePosixPath(name).parent))
+        if any(variable in dataset for variable in VARIABLES):
+            table = dataset if "name" in dataset.variables or parent is None else parent
+            columns = {key: value.variable for key, value in table.coords.items() if value.dims == ("track",)}
+            dataset = dataset.assign_coords({key: x for key, x in columns.items() if key not in dataset.coords})
+            text = {key: x for key, x in dataset.coords.items() if x.dtype.kind == "T"}
+            datasets[name] = dataset.assign_coords({key: (x.dims, x.values.astype(object)) for key, x in text.items()})
+    root = groups["/"].attrs
+    ranks = [{name: rank for rank, name in enumerate(root.get(key, ()))} for key in ("modalities", "places")]
+
+    def order(name: str) -> list[int]:
+        return [rank.get(part, 0) for rank, part in zip(ranks, name.strip("/").split("/"), strict=False)]
+
+    # Groups of a store come in no order.
+    return xr.DataTree.from_dict(
+        {"/": xr.Dataset(attrs=root), **{name: datasets[name] for name in sorted(datasets, key=order)}}
+    )
+
+
+def work_folder(path: pathlib.Path) -> pathlib.Path:
+    """Where the store lies while it is written."""
+    return path.with_name(f"{path.name}.partial")
+
+
+def _write_table(store: pathlib.Path, modality: str, table: xr.Dataset) -> None:
+    group = zarr.open_group(store, path=modality, mode="a", zarr_format=3)
+    columns = as_coordinates(table)
+    for name, column in columns.coords.items():
+        _write_column(group, str(name), column.values, "track")
+    group.attrs["coordinates"] = " ".join(str(name) for name in columns.coords if name != "track")
+
+
+def _write_column(group: zarr.Group, name: str, column: np.ndarray, dim: str) -> None:
+    """Text has no length limit in the file, and no warning of zarr's about that."""
+    if column.dtype.kind in "OUST":
+        column = column.astype(str).astype(np.dtypes.StringDType())
+    chunks = (max(1, len(column)),)
+    array = group.create_array(
+        name, shape=column.shape, chunks=chunks, dtype=column.dtype, dimension_names=(dim,), overwrite=True
+    )
+    array[:] = column
+
+
+def _sync(path: pathlib.Path) -> None:
+    """Makes sure that files are on the disk before anything says so."""
+    for file in [path] if path.is_file() else path.rglob("*"):
+        if file.is_file():
+            with file.open("rb") as opened:
+                os.fsync(opened.fileno())
+
+
+def _lock(path: pathlib.Path) -> Callable[[], None]:
+    """Keeps other processes out of the work folder until the returned function is called (or this process ends)."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return lambda: None
+    file = path.open("w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        file.close()
+        raise InputError(f"{path.parent} is in use: another run writes the same output; wait for it") from error
+    return file.close
