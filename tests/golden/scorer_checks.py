@@ -14,7 +14,7 @@ from ag_core.schema import track_table
 from ag_data.annotation import Annotation
 from ag_data.polyadenylation import PolyadenylationSites
 from ag_data.splice_sites import SpliceSites, sites_of_introns
-from ag_scorers.align import align_alternate, aligned_sum, alignment
+from ag_scorers.align import Alignment, align_alternate, aligned_sum, alignment
 from ag_scorers.center_mask import Aggregation, CenterMaskScorer, aggregate, window
 from ag_scorers.contact_map import ContactMapScorer
 from ag_scorers.gene_mask import GeneMaskActiveScorer, GeneMaskLFCScorer
@@ -124,6 +124,23 @@ def gene_mask(golden: Golden, scorer: type) -> None:
             check_table(table, golden.config["obs"][key], key)
 
 
+def row_maps(moves: Alignment, length: int) -> dict[str, np.ndarray]:
+    """The reference's index arrays, from the three numbers that our alignment is made of."""
+    rows, shift, after = np.arange(length), moves.shift, moves.anchor + 1
+    more, fewer = max(shift, 0), max(-shift, 0)
+    removed = rows[after : after + more]
+    maps = {
+        "variant_alt_mask": (rows >= moves.anchor) & (rows <= moves.anchor + more) & (more > 0),
+        "variant_insertion_crop_mask": rows >= length - more,
+        "variant_insertion_reindex_mask": np.concatenate([np.delete(rows, removed), removed]),
+        "variant_deletion_zeros_mask": rows >= length - fewer,
+        "variant_deletion_reindex_mask": np.insert(rows[: length - fewer], after, rows[length - fewer :]),
+    }
+    if not moves.reverse:
+        return maps
+    return {name: length - 1 - m[::-1] if m.dtype != bool else m[::-1] for name, m in maps.items()}
+
+
 def indel_alignment(golden: Golden) -> None:
     alt, offset, sums_of = golden.arrays["in/alt"], 100, jax.jit(aligned_sum)
     keys = set(golden.keys("out"))
@@ -138,6 +155,8 @@ def indel_alignment(golden: Golden) -> None:
                 golden.compare(f"{name}/{sign}/aligned", aligned)
                 indel = np.array([moves.shift != 0])
                 golden.compare(f"{name}/{sign}/variant_is_indel", indel)
+                for key, rows in row_maps(moves, len(alt)).items():
+                    golden.compare(f"{name}/{sign}/{key}", rows)
             fixed = alignment(interval, variant, len(alt))
             aligned = np.asarray(align(alt, fixed))
             assert np.isfinite(aligned).all(), f"{name}/{sign}: {aligned}"

@@ -1,6 +1,6 @@
 """One test for each golden file: `pytest tests/golden --golden DIR`.
 
-What no code answers to yet, a file or a part of one, is an explicit xfail: `-rx` lists all that is missing.
+What no code answers to is an explicit xfail: `-rx` lists all that is missing (nothing, at present).
 """
 
 import json
@@ -23,12 +23,6 @@ CHECKS: Mapping[str, Mapping[str, Callable[[Golden], None]]] = {
     "full_model": full_checks.CHECKS,
     "small_model": head_checks.MODEL_CHECKS | loss_checks.MODEL_CHECKS,
 }
-# Files of which a check compares only a part, and what it leaves out.
-PARTLY = {
-    "scorers/indel_alignment": "the reference's internal index masks",
-}
-
-
 def find_check(folder: str, stem: str) -> Callable[[Golden], None] | None:
     checks = CHECKS.get(folder, {})
     stem = stem.removeprefix("native_")
@@ -43,11 +37,6 @@ def test_golden(golden_file):
     if check is None:
         pytest.xfail(f"no code answers to {folder.name}/{stem} yet")
     check(Golden.load(folder, stem))
-
-
-@pytest.mark.parametrize("name", sorted(PARTLY))
-def test_rest_of(name):
-    pytest.xfail(f"{name}: not compared yet: {PARTLY[name]}")
 
 
 def test_scoring_vectors(scoring_block):

@@ -124,8 +124,9 @@ class SpliceJunctionsHead(AbstractHead):
         codes = (self.donor_plus, self.acceptor_plus, self.donor_minus, self.acceptor_minus)
         values = jnp.stack([code.values[organism] for code in codes]).astype(jnp.float32)
         counts = count_pairs(self.linear(rows, organism), values, positions, skip=skip)
-        mask = jnp.repeat(pair_mask(positions), counts.shape[-1] // 2, axis=-1)
-        return {"predictions": counts, "splice_site_positions": positions, "splice_junction_mask": mask}
+        donors, acceptors, tracks = counts.shape
+        mask = jnp.broadcast_to(pair_mask(positions)[..., None], (donors, acceptors, 2, tracks // 2))
+        return {"predictions": counts, "splice_site_positions": positions, "splice_junction_mask": mask.reshape(counts.shape)}
 
     def begin(self, channels: int, dtype: jnp.dtype) -> Candidates:
         """No candidate yet."""

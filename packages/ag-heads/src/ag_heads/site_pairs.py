@@ -36,14 +36,9 @@ def _angles(positions: Int[Array, "row site"], half: int) -> Float[Array, "row s
     return positions[..., None].astype(jnp.float32) * (1 / jnp.asarray(wavelengths, jnp.float32))
 
 
-def _halves(x: Array) -> Array:
-    """Even channels, then odd ones: rotation partners as two halves, which is cheaper to rotate."""
-    return jnp.concatenate([x[..., 0::2], x[..., 1::2]], axis=-1)
-
-
-def _rotate(x: Float[Array, "*site channel"], cosine: Float[Array, "*#site half"], sine: Float[Array, "*#site half"]):
-    even, odd = jnp.split(x, 2, axis=-1)
-    return jnp.concatenate([even * cosine - odd * sine, odd * cosine + even * sine], axis=-1)
+def _partners(x: Float[Array, "*site channel"]) -> Float[Array, "*site channel"]:
+    """Each channel's partner in rotation: the pairs (0, 1), (2, 3), ... swapped."""
+    return x.reshape(*x.shape[:-1], -1, 2)[..., ::-1].reshape(x.shape)
 
 
 def pair_mask(positions: Int[Array, "4 site"]) -> Bool[Array, "donor acceptor strand"]:
@@ -65,9 +60,12 @@ def count_pairs(
     blocks of donors that are padding, by a loop of unknown length: not for gradients, nor under vmap.
     """
     sites, tissues = positions.shape[1], values.shape[2]
-    shown, values = _halves(shown), _halves(values)
-    angles = _angles(positions, shown.shape[-1] // 2)[:, None]
-    cosine, sine = jnp.cos(angles), jnp.sin(angles)
+    angles = jnp.repeat(_angles(positions, shown.shape[-1] // 2), 2, axis=-1)
+    # x turned is x * cosine + partner * sine, where the even channels' sine is negative. Scale and shift come before,
+    # so both factors are taken into the embeddings here, and a tissue has only products and sums left.
+    cosine, sine = jnp.cos(angles), jnp.sin(angles) * jnp.where(jnp.arange(shown.shape[-1]) % 2, 1.0, -1.0)
+    terms = (shown * cosine, cosine, _partners(shown) * sine, sine)
+    values = jnp.concatenate([values, _partners(values)], axis=1)
     mask = pair_mask(positions)
     size = min(TISSUES, tissues)
     block = DONORS if skip and sites % DONORS == 0 else sites
@@ -75,12 +73,8 @@ def count_pairs(
 
     def show(role: slice, own: Array, first: Int[Array, ""] | int, count: int) -> Float[Array, "2 _ _ channel"]:
         """What `count` sites from `first` on show to the tissues of `own`."""
-
-        def cut(x: Array) -> Array:
-            return jax.lax.dynamic_slice_in_dim(x[role], first, count, axis=x.ndim - 2)
-
-        x = own[role, 0][:, :, None] * cut(shown)[:, None] + own[role, 1][:, :, None]
-        return _rotate(x, cut(cosine), cut(sine))
+        parts = [jax.lax.dynamic_slice_in_dim(term[role], first, count, axis=1)[:, None] for term in terms]
+        return sum(own[role, i][:, :, None] * part for i, part in enumerate(parts))  # pyright: ignore
 
     @jax.checkpoint
     def join(own: Array, first: Int[Array, ""] | int) -> Float[Array, "_ acceptor 2 _"]:
@@ -98,7 +92,8 @@ def count_pairs(
         return jax.lax.fori_loop(0, -(-filled // block), one_block, counts)
 
     counts = jnp.zeros((sites, sites, 2, tissues))
-    counts = jax.lax.fori_loop(0, tissues // size, lambda i, x: fill(x, i * size, size), counts)
+    # The rest first: the loop's result can then be the result, without a copy.
     if rest := tissues % size:
         counts = fill(counts, tissues - rest, rest)
+    counts = jax.lax.fori_loop(0, tissues // size, lambda i, x: fill(x, i * size, size), counts)
     return counts.reshape(sites, sites, 2 * tissues)
