@@ -22,7 +22,7 @@ def test_transforms_are_exact_in_float64():
     np.testing.assert_allclose(outputs @ ((kernel @ taps) * (inputs @ x)), direct, 1e-12)
 
 
-@settings(deadline=None, max_examples=15)
+@settings(deadline=None, max_examples=8)
 @given(length=st.integers(1, 40), size_in=st.integers(1, 5), size_out=st.integers(1, 5), seed=st.integers(0, 2**32 - 1))
 def test_any_length_equals_the_direct_convolution(length, size_in, size_out, seed):
     """Sequence ends and lengths that are no multiple of four included."""
@@ -49,11 +49,11 @@ def test_a_folded_backbone_gives_the_same_embeddings(randomise):
     dna = jax.nn.one_hot(np.random.default_rng(1).integers(0, 5, (1, 4096)), 4)
     organism = jnp.array([1])
     run = eqx.filter_jit(lambda b: b(dna, organism))
-    whole, fast, plain = run(backbone), run(fold(backbone, fast=True)), run(fold(backbone, fast=False))
+    folded = fold(backbone, fast=True)
+    whole, fast = run(backbone), run(folded)
     for name in ("bp1", "bp128", "pair"):
-        np.testing.assert_allclose(getattr(plain, name), getattr(whole, name), 1e-4, 1e-5)
         np.testing.assert_allclose(getattr(fast, name), getattr(whole, name), 2e-3, 1e-4)
-    assert any(isinstance(leaf, WinogradConv) for leaf in jax.tree.leaves(fold(backbone, fast=True), is_leaf=_is_fast))
+    assert any(map(_is_fast, jax.tree.leaves(folded, is_leaf=_is_fast)))
 
 
 def _is_fast(node):

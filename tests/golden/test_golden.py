@@ -23,6 +23,8 @@ CHECKS: Mapping[str, Mapping[str, Callable[[Golden], None]]] = {
     "full_model": full_checks.CHECKS,
     "small_model": head_checks.MODEL_CHECKS | loss_checks.MODEL_CHECKS,
 }
+
+
 def find_check(folder: str, stem: str) -> Callable[[Golden], None] | None:
     checks = CHECKS.get(folder, {})
     stem = stem.removeprefix("native_")

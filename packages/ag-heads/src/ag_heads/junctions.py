@@ -126,7 +126,11 @@ class SpliceJunctionsHead(AbstractHead):
         counts = count_pairs(self.linear(rows, organism), values, positions, skip=skip)
         donors, acceptors, tracks = counts.shape
         mask = jnp.broadcast_to(pair_mask(positions)[..., None], (donors, acceptors, 2, tracks // 2))
-        return {"predictions": counts, "splice_site_positions": positions, "splice_junction_mask": mask.reshape(counts.shape)}
+        return {
+            "predictions": counts,
+            "splice_site_positions": positions,
+            "splice_junction_mask": mask.reshape(counts.shape),
+        }
 
     def begin(self, channels: int, dtype: jnp.dtype) -> Candidates:
         """No candidate yet."""

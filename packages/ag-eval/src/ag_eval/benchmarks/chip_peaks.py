@@ -173,7 +173,7 @@ def _summits(peaks: pd.DataFrame, region: Interval) -> dict[tuple[str, str], np.
     own = peaks[peaks["chrom"] == region.chromosome]
     own = own.assign(at=own["start"] + own["summit"])
     own = own[(own["at"] >= region.start) & (own["at"] < region.end)]
-    return {cast(tuple[str, str], key): np.sort(group["at"].to_numpy()) for key, group in own.groupby(["cell", "tf"])}
+    return {cast(tuple[str, str], key): np.sort(np.asarray(group["at"])) for key, group in own.groupby(["cell", "tf"])}
 
 
 def _region(text: str, fasta: Fasta) -> Interval:
