@@ -125,11 +125,6 @@ def check_site_positions(golden: Golden) -> None:
         golden.compare(key, jax.vmap(select)(jnp.asarray(values, jnp.float32)))
 
 
-def check_position_head(golden: Golden) -> None:
-    """Contact maps, splice sites, usage."""
-    check_track_head(golden)
-
-
 def check_junction_head(golden: Golden) -> None:
     inputs = golden.inputs()
     dims = EmbeddingDims(inputs["e1"].shape[-1], 2, 2)
@@ -151,7 +146,7 @@ def check_junction_head(golden: Golden) -> None:
     trunk_checks.run_both(golden, head, name, call)
 
 
-def check_track_head(golden: Golden) -> None:
+def check_head(golden: Golden) -> None:
     name = golden.stem.removeprefix("native_").removeprefix("head_").removeprefix("nan_")
     inputs = golden.inputs()
     dims = EmbeddingDims(*(inputs[name].shape[-1] for name in ("e1", "e128", "ep")))
@@ -216,9 +211,9 @@ CHECKS: dict[str, Callable[[Golden], None]] = {
     "fn_scaling": check_scaling,
     "fn_reverse_complement": check_reverse_complement,
     "fn_splice_site_positions": check_site_positions,
-    "head_contact_maps": check_position_head,
-    "head_splice_sites_classification": check_position_head,
-    "head_splice_sites_usage": check_position_head,
+    "head_contact_maps": check_head,
+    "head_splice_sites_classification": check_head,
+    "head_splice_sites_usage": check_head,
     "head_splice_sites_junction": check_junction_head,
-} | {f"head_nan_{name}": check_track_head for name in TRACK_HEADS}
+} | {f"head_nan_{name}": check_head for name in TRACK_HEADS}
 MODEL_CHECKS: dict[str, Callable[[Golden], None]] = {"forward": check_small_model}

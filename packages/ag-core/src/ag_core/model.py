@@ -111,8 +111,8 @@ def _pin_predictions(predictions: PyTree[Array], mesh: Mesh | None) -> PyTree[Ar
 def fold(model: PyTree, *, fast: bool | None = None) -> PyTree:
     """Replaces weight-standardised convolutions by plain ones: for inference, when weights no longer change.
 
-    With `fast` (by default: in float32 on a CPU) they become `WinogradConv`s, which take about half the time and
-    differ by rounding. These do not like a sequence that is spread over devices.
+    With `fast` (by default: in float32 on a CPU) they become `WinogradConv`s, which take less time (`hatch run bench
+    trunk`) and differ by rounding; with several devices they are left alone, as a sequence may be spread over these.
     """
     if fast is None:
         fast = jax.default_backend() == "cpu" and jax.device_count() == 1

@@ -5,17 +5,15 @@ from typing import ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
-import numpy as np
 import xarray as xr
 from ag_core.config import PAIR_BIN, EmbeddingDims
 from ag_core.interfaces import AbstractHead, Embeddings, Losses, Predictions
 from ag_core.layers import Constant
-from ag_core.schema import is_padding
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from ag_heads.linear import MultiOrganismLinear
 from ag_heads.losses import squared_error
-from ag_heads.tables import track_count
+from ag_heads.tables import real_tracks, track_count
 
 
 class ContactMapsHead(AbstractHead):
@@ -38,7 +36,7 @@ class ContactMapsHead(AbstractHead):
     ):
         self.modality, self.resolutions, self.requires = modality, (PAIR_BIN,), ()
         self.linear = MultiOrganismLinear(len(tracks), dims.pair, track_count(modality, tracks), key=key)
-        self.real = Constant(jnp.asarray(np.stack([~is_padding(table) for table in tracks])))
+        self.real = real_tracks(tracks)
 
     def __call__(
         self, embeddings: Embeddings, organism: Int[Array, ""], context: Mapping[str, Predictions]

@@ -6,17 +6,15 @@ from typing import ClassVar
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 import xarray as xr
 from ag_core.config import EmbeddingDims
 from ag_core.interfaces import AbstractHead, Embeddings, Losses, Predictions
 from ag_core.layers import Constant
-from ag_core.schema import is_padding, strand_partners
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from ag_heads.linear import MultiOrganismLinear
 from ag_heads.losses import binary_cross_entropy_from_logits, cross_entropy_from_logits
-from ag_heads.tables import track_count
+from ag_heads.tables import partner_tracks, real_tracks, track_count
 
 
 def _turn(predictions: Predictions, partners: Int[Array, " track"]) -> Predictions:
@@ -50,7 +48,7 @@ class SpliceSitesHead(AbstractHead):
             raise ValueError(f"{modality}: expected 5 classes (donor and acceptor on + and -, neither), got {count}")
         self.modality, self.resolutions, self.requires = modality, (1,), ()
         self.linear = MultiOrganismLinear(len(tracks), dims.bp1, count, key=key)
-        self.partners = Constant(jnp.asarray(np.stack([strand_partners(table) for table in tracks])))
+        self.partners = partner_tracks(tracks)
 
     @property
     def official_name(self) -> str:
@@ -101,8 +99,8 @@ class SpliceSiteUsageHead(AbstractHead):
     ):
         self.modality, self.resolutions, self.requires = modality, (1,), ()
         self.linear = MultiOrganismLinear(len(tracks), dims.bp1, track_count(modality, tracks), key=key)
-        self.real = Constant(jnp.asarray(np.stack([~is_padding(table) for table in tracks])))
-        self.partners = Constant(jnp.asarray(np.stack([strand_partners(table) for table in tracks])))
+        self.real = real_tracks(tracks)
+        self.partners = partner_tracks(tracks)
 
     @property
     def official_name(self) -> str:

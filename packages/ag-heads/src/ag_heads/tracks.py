@@ -12,13 +12,13 @@ import xarray as xr
 from ag_core.config import EmbeddingDims
 from ag_core.interfaces import AbstractHead, Embeddings, Losses, Predictions
 from ag_core.layers import Constant
-from ag_core.schema import is_padding, strand_partners
+from ag_core.schema import is_padding
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from ag_heads.linear import MultiOrganismLinear
 from ag_heads.losses import POSITIONAL_WEIGHT, SEGMENT, gene_loss, track_loss
 from ag_heads.scaling import scale_targets, unscale_predictions
-from ag_heads.tables import track_count
+from ag_heads.tables import partner_tracks, real_tracks, track_count
 
 STRAND_SIGN = {"+": 1, "-": -1, ".": 0}
 
@@ -91,10 +91,10 @@ class GenomeTracksHead(AbstractHead):
         }
         self.scales = {r: jnp.ones((organisms, count)) for r in self.resolutions}
         self.means = Constant(jnp.asarray(np.stack([_means(table) for table in tracks])))
-        self.real = Constant(jnp.asarray(np.stack([~is_padding(table) for table in tracks])))
+        self.real = real_tracks(tracks)
         signs = [[STRAND_SIGN[strand] for strand in table["strand"].values] for table in tracks]
         self.strands = Constant(jnp.asarray(np.array(signs, np.int8)))
-        self.partners = Constant(jnp.asarray(np.stack([strand_partners(table) for table in tracks])))
+        self.partners = partner_tracks(tracks)
 
     def __call__(
         self, embeddings: Embeddings, organism: Int[Array, ""], context: Mapping[str, Predictions]
