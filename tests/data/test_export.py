@@ -22,7 +22,7 @@ from ag_data.export import (
     write_bigwigs,
     write_cooler,
 )
-from ag_data.export.zarr_store import chunk_and_shard
+from ag_data.zarr_layout import chunk_and_shard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 

@@ -209,18 +209,44 @@ class AbstractIntervalScorer(eqx.Module):
 
 
 class AbstractSource(abc.ABC):
-    """A file with measured tracks of one modality."""
+    """A file of measurements that becomes tracks in a store.
 
-    modality: str
+    Constructor convention (`Registry.create`): `Source(path, **options)`. It opens and checks the file, and raises
+    `ag_core.errors.InputError` naming file, record and remedy when the file is not what it should be. `read` may be
+    called for any stretch of a chromosome, in order, and holds no more in memory than that stretch needs.
+
+    `layout` says what `read` returns; names of dimensions are those of the store:
+
+    - "signal": float32 [position, track], one row for each bin of `resolution` bp, the sum over its bases; NaN where
+      nothing was measured.
+    - "usage": as "signal", fractions in [0, 1].
+    - "classes": bool [position, track].
+    - "contacts": float32 [position, offset, track]: bin i with bin i + offset; NaN where nothing was measured.
+    - "junctions": a Dataset with `count` [junction, track] and the coordinates `start`, `end` (the intron, 0-based
+      half-open) and `strand` along `junction`: the introns whose start lies in the interval, sorted.
+    """
+
+    layout: str
     resolution: int
 
     @abc.abstractmethod
     def tracks(self) -> xr.Dataset:
-        """Track table: coordinates on `track`, as in `ag_core.schema`."""
+        """Track table (`ag_core.schema`) as far as the file tells; users override and add columns."""
 
     @abc.abstractmethod
-    def read(self, interval: Interval) -> Float[np.ndarray, "position track"]:
-        """Signal over `interval` (0-based half-open) at `resolution`."""
+    def chromosomes(self) -> Mapping[str, int | None]:
+        """The file's own names of chromosomes; length in bp where the file says it, else None."""
+
+    @abc.abstractmethod
+    def read(self, interval: Interval) -> Any:
+        """Values over `interval`, unstranded, 0-based half-open, within the chromosome, a name of `chromosomes()`.
+
+        Its start is a multiple of `resolution`; its end is one or the chromosome's end (the last bin is shorter).
+        """
+
+    def facts(self) -> Mapping[str, Any]:
+        """What the file tells about how it was made (reads used and left out, scale, ...), kept with the tracks."""
+        return {}
 
 
 class AbstractBenchmark(abc.ABC):

@@ -37,9 +37,7 @@ def open_indexed(path: pathlib.Path) -> pyfaidx.Faidx:
             f"FASTA file {path} has compression {compression!s}, which its name belies; "
             "rename it: bgzip files end in .gz, others do not"
         )
-    suffixes = (".fai", ".gzi") if compressed else (".fai",)
-    beside = [path.with_name(path.name + suffix) for suffix in suffixes]
-    cached = [cache_path(path, suffix) for suffix in suffixes]
+    beside, cached = _places(path, compressed)
     for indexes in (beside, cached):
         if all(index.exists() for index in indexes):
             return _checked(path, indexes)
@@ -51,6 +49,19 @@ def open_indexed(path: pathlib.Path) -> pyfaidx.Faidx:
         f"no index of {path} can be written, neither beside it nor in {cached[0].parent}; "
         "set AG_CACHE_DIR to a folder you can write to"
     )
+
+
+def index_files(path: pathlib.Path, compressed: bool) -> list[pathlib.Path]:
+    """The index that `open_indexed` has found or made: .fai, and .gzi of a compressed file."""
+    beside, cached = _places(path, compressed)
+    return beside if all(index.exists() for index in beside) else cached
+
+
+def _places(path: pathlib.Path, compressed: bool) -> tuple[list[pathlib.Path], list[pathlib.Path]]:
+    suffixes = (".fai", ".gzi") if compressed else (".fai",)
+    return [path.with_name(path.name + suffix) for suffix in suffixes], [
+        cache_path(path, suffix) for suffix in suffixes
+    ]
 
 
 def _writable(folder: pathlib.Path) -> bool:

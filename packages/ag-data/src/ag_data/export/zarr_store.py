@@ -1,8 +1,7 @@
 """A zarr store of predictions (zarr v3), written block by block; open it with `open_predictions` or with xarray.
 
 Groups are those of `ag_data.export.tree`. Where there are many places, the columns of the track table are kept once,
-on the modality's group, and `open_predictions` puts them back on each child. All tracks are in each chunk (1-2 MiB),
-chunks are gathered in shards of up to 64 MiB, zstd level 1.
+on the modality's group, and `open_predictions` puts them back on each child. Chunks: `ag_data.zarr_layout`.
 
 While it is written, the store lies in a work folder beside its place and is moved there when it is whole. Finished
 places are listed in a journal, so that an interrupted run goes on where it stopped.
@@ -10,11 +9,10 @@ places are listed in a journal, so that an interrupted run goes on where it stop
 
 import contextlib
 import json
-import math
 import os
 import pathlib
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -24,22 +22,10 @@ from ag_core.errors import InputError
 from zarr.codecs import ZstdCodec
 
 from ag_data.export.tree import VARIABLES, Block, as_coordinates
+from ag_data.zarr_layout import LARGEST_HALF, chunk_and_shard, lock, sync, write_column, write_table
 
 FORMAT = 1
 DTYPES = ("float32", "float16")
-_CHUNK, _SHARD = 1 << 20, 1 << 26  # bytes
-_LARGEST_HALF = float(np.finfo(np.float16).max)
-
-
-def chunk_and_shard(shape: tuple[int, ...], itemsize: int) -> tuple[tuple[int, ...], tuple[int, ...] | None]:
-    """Chunks cut the first dimension only, into powers of two; None where one shard would hold a single chunk."""
-    first, *rest = (max(1, size) for size in shape)
-    row = math.prod(rest) * itemsize
-    chunk = 1 << max(0, (2 * _CHUNK // row).bit_length() - 1)
-    if chunk >= first:
-        return (first, *rest), None
-    shard = chunk * max(1, min(_SHARD // (chunk * row), -(-first // chunk)))
-    return (chunk, *rest), ((shard, *rest) if shard > chunk else None)
 
 
 class _Array:
@@ -51,7 +37,7 @@ class _Array:
     def __setitem__(self, key: Any, value: np.ndarray) -> None:
         if self._array.dtype == np.float16 and value.size:
             largest = float(np.max(np.abs(value), initial=0, where=np.isfinite(value)))
-            if largest > _LARGEST_HALF:
+            if largest > LARGEST_HALF:
                 raise InputError(
                     f"{self._name}: a predicted value of {largest:,.0f} does not fit float16 (at most 65,504); "
                     "write float32"
@@ -80,7 +66,7 @@ class StoreWriter:
         self.folder, self.store, self.dtype = folder, folder / "store", dtype
         self._journal = folder / "journal.jsonl"
         folder.mkdir(parents=True, exist_ok=True)
-        self._lock = _lock(folder / "lock")
+        self._lock = lock(folder / "lock")
         self.done = self._resume(fingerprint)
         self._any = bool(self.done)
         if self.done:
@@ -90,7 +76,7 @@ class StoreWriter:
         root = {"format": FORMAT, "complete": False, **attrs}
         zarr.create_group(self.store, attributes=root, zarr_format=3)
         for modality, table in tables.items():
-            _write_table(self.store, modality, table)
+            write_table(zarr.open_group(self.store, path=modality, mode="a", zarr_format=3), as_coordinates(table))
         self._note({"fingerprint": fingerprint})
 
     def create(self, place: str, block: Block) -> _Array:
@@ -113,13 +99,13 @@ class StoreWriter:
         if block.coords:
             array.attrs["coordinates"] = " ".join(block.coords)
             for key, column in block.coords.items():
-                _write_column(group, key, column, block.dims[0])
+                write_column(group, key, column, block.dims[0])
         return _Array(array, name)
 
     def close_place(self, place: str) -> None:
         """As `ag_data.export.tree.Writer.close_place`; from now on an interruption does not cost this place."""
         for modality in self.store.iterdir():
-            _sync(modality / place)
+            sync(modality / place)
         self._note({"place": place})
         self._any = True
 
@@ -131,7 +117,7 @@ class StoreWriter:
     def finish(self) -> pathlib.Path:
         """Marks the store as complete and returns where it lies, still in the work folder."""
         zarr.open_group(self.store, mode="r+").attrs["complete"] = True
-        _sync(self.store)
+        sync(self.store)
         return self.store
 
     def discard(self) -> None:
@@ -210,45 +196,3 @@ def open_tree(path: pathlib.Path) -> xr.DataTree:
 def work_folder(path: pathlib.Path) -> pathlib.Path:
     """Where the store lies while it is written."""
     return path.with_name(f"{path.name}.partial")
-
-
-def _write_table(store: pathlib.Path, modality: str, table: xr.Dataset) -> None:
-    group = zarr.open_group(store, path=modality, mode="a", zarr_format=3)
-    columns = as_coordinates(table)
-    for name, column in columns.coords.items():
-        _write_column(group, str(name), column.values, "track")
-    group.attrs["coordinates"] = " ".join(str(name) for name in columns.coords if name != "track")
-
-
-def _write_column(group: zarr.Group, name: str, column: np.ndarray, dim: str) -> None:
-    """Text has no length limit in the file, and no warning of zarr's about that."""
-    if column.dtype.kind in "OUST":
-        column = column.astype(str).astype(np.dtypes.StringDType())
-    chunks = (max(1, len(column)),)
-    array = group.create_array(
-        name, shape=column.shape, chunks=chunks, dtype=column.dtype, dimension_names=(dim,), overwrite=True
-    )
-    array[:] = column
-
-
-def _sync(path: pathlib.Path) -> None:
-    """Makes sure that files are on the disk before anything says so."""
-    for file in [path] if path.is_file() else path.rglob("*"):
-        if file.is_file():
-            with file.open("rb") as opened:
-                os.fsync(opened.fileno())
-
-
-def _lock(path: pathlib.Path) -> Callable[[], None]:
-    """Keeps other processes out of the work folder until the returned function is called (or this process ends)."""
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        return lambda: None
-    file = path.open("w")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        file.close()
-        raise InputError(f"{path.parent} is in use: another run writes the same output; wait for it") from error
-    return file.close

@@ -1,0 +1,176 @@
+"""A genome as base codes in one memory-mapped file: any window in a fraction of a millisecond, made once from FASTA.
+
+A folder with `codes.u8` (one byte for each base: A, C, G, T = 0..3, anything else 4) and `genome.json` (where each
+piece of each chromosome lies, its digest, and the file it came from). Codes become one-hot on the device
+(`ag_core.sequence.one_hot`).
+"""
+
+import base64
+import hashlib
+import json
+import os
+import pathlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from ag_core.errors import InputError
+from ag_core.genome import Interval
+from ag_core.sequence import UNKNOWN, encode
+from jaxtyping import UInt8
+
+from ag_data.cache import cache_path, replacing
+from ag_data.contigs import match_contig
+from ag_data.fasta import Fasta
+
+FORMAT = 1
+INDEX, CODES = "genome.json", "codes.u8"
+_BLOCK = 1 << 22  # bases read at a time
+
+Progress = Callable[[str, int], None]
+
+
+def reverse_complement_codes(codes: UInt8[np.ndarray, " position"]) -> UInt8[np.ndarray, " position"]:
+    """Codes of the other strand, in its own direction."""
+    return np.minimum(codes[::-1] ^ 3, UNKNOWN)
+
+
+class Genome:
+    """Codes of a genome by interval (0-based half-open). Threads may share it, and it can be pickled.
+
+    Raises InputError when the folder is no genome, or one of a newer version.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str]):
+        self.folder = pathlib.Path(folder)
+        index = _read_index(self.folder)
+        # Where the FASTA was, and what it is called in messages.
+        self.source = str(index["source"])
+        # Length of each chromosome in bp; for one known in pieces, the end of the last piece.
+        self.lengths: dict[str, int] = {name: entry["length"] for name, entry in index["chromosomes"].items()}
+        # Chromosomes known only in pieces.
+        self.partial = frozenset(name for name, entry in index["chromosomes"].items() if entry["partial"])
+        self._digests = {name: entry["digest"] for name, entry in index["chromosomes"].items()}
+        self._pieces = {name: entry["pieces"] for name, entry in index["chromosomes"].items()}
+        size = sum(end - start for pieces in self._pieces.values() for start, end, _ in pieces)
+        path = self.folder / CODES
+        if not path.is_file() or path.stat().st_size != size:
+            raise InputError(f"{path} is missing or not {size:,} bytes long; delete {self.folder} and make it again")
+        self._codes = np.memmap(path, np.uint8, "r")
+
+    def __reduce__(self):
+        return Genome, (self.folder,)
+
+    def __repr__(self) -> str:
+        return f"Genome({self.source!r}, {len(self.lengths)} chromosomes)"
+
+    def find_chromosome(self, chromosome: str) -> str | None:
+        """This genome's spelling of a chromosome (chr1 or 1, chrM or MT); None when it has none such."""
+        return match_contig(chromosome, self.lengths)
+
+    def digest(self, chromosome: str) -> str:
+        """GA4GH refget digest (`SQ.`) of the upper-case sequence; of one known in pieces, a digest of these (`PC.`)."""
+        return self._digests[self._known(chromosome)]
+
+    def codes(self, interval: Interval) -> UInt8[np.ndarray, " position"]:
+        """Codes over `interval`; 4 (N) beyond the chromosome's ends and between pieces. '-': the reverse complement.
+
+        Raises InputError for an unknown chromosome.
+        """
+        pieces = self._pieces[self._known(interval.chromosome)]
+        if len(pieces) == 1 and pieces[0][0] <= interval.start and interval.end <= pieces[0][1]:
+            first = pieces[0][2] + interval.start - pieces[0][0]
+            codes = np.array(self._codes[first : first + interval.width])
+        else:
+            codes = np.full(interval.width, UNKNOWN, np.uint8)
+            for start, end, offset in pieces:
+                low, high = max(start, interval.start), min(end, interval.end)
+                if low < high:
+                    piece = self._codes[offset + low - start : offset + high - start]
+                    codes[low - interval.start : high - interval.start] = piece
+        return reverse_complement_codes(codes) if interval.negative_strand else codes
+
+    def _known(self, chromosome: str) -> str:
+        if found := self.find_chromosome(chromosome):
+            return found
+        known = ", ".join(list(self.lengths)[:5])
+        raise InputError(f"{self.source} has no chromosome {chromosome!r} (it has {known}, ...); check the assembly")
+
+
+def open_genome(path: str | os.PathLike[str], progress: Progress | None = None) -> Genome:
+    """The genome in a folder made by `write_genome`, or of a FASTA file, whose codes are kept in the cache folder.
+
+    `progress(chromosome, bases)` is called while a FASTA file is read. Raises InputError when there is no such file,
+    or it is damaged.
+    """
+    path = pathlib.Path(path)
+    if path.is_dir():
+        return Genome(path)
+    fasta = Fasta(path)
+    folder = cache_path(path, ".genome")
+    if not folder.exists():
+        write_genome(fasta, folder, progress)
+    return Genome(folder)
+
+
+def write_genome(fasta: Fasta, folder: pathlib.Path, progress: Progress | None = None) -> None:
+    """Writes the codes of a FASTA file; the folder appears when it is whole.
+
+    Raises InputError when the folder is there, or the file is damaged.
+    """
+    if folder.exists():
+        raise InputError(f"{folder} exists already; delete it, or choose another name")
+    with replacing(folder) as (scratch,):
+        scratch.mkdir()
+        chromosomes = {}
+        with (scratch / CODES).open("wb") as file:
+            for name, pieces in fasta.pieces().items():
+                partial = name in fasta.partial
+                digest, placed = hashlib.sha512(), []
+                for start, end, record in pieces:
+                    placed.append((start, end, file.tell()))
+                    if partial:
+                        digest.update(f"{start}-{end}:".encode())
+                    for first in range(0, end - start, _BLOCK):
+                        last = min(first + _BLOCK, end - start)
+                        bases = fasta.read_record(record, first, last)
+                        digest.update(bases.encode())
+                        file.write(encode(bases).tobytes())
+                        if progress:
+                            progress(name, last - first)
+                code = base64.urlsafe_b64encode(digest.digest()[:24]).decode()
+                chromosomes[name] = {
+                    "length": fasta.lengths[name],
+                    "partial": partial,
+                    "digest": f"{'PC' if partial else 'SQ'}.{code}",
+                    "pieces": placed,
+                }
+        index = {"format": FORMAT, "source": str(fasta.path), "chromosomes": chromosomes}
+        (scratch / INDEX).write_text(json.dumps(index))
+
+
+def check_same_genome(genome: Genome, contigs: Mapping[str, Mapping[str, Any]], what: str) -> None:
+    """Raises InputError when a store's contigs (name -> length, digest) are not those of `genome`."""
+    for name, entry in contigs.items():
+        found = genome.find_chromosome(name)
+        if found is None:
+            raise InputError(f"{what} has {name}, which {genome.source} lacks; use the genome it was made with")
+        if genome.digest(found) != entry["digest"]:
+            raise InputError(
+                f"{what} was made on another genome: its {name} has {entry['length']:,} bp and digest "
+                f"{entry['digest']}, that of {genome.source} {genome.lengths[found]:,} bp and {genome.digest(found)}; "
+                "use the genome it was made with, or import again"
+            )
+
+
+def _read_index(folder: pathlib.Path) -> dict[str, Any]:
+    try:
+        index = json.loads((folder / INDEX).read_text())
+        version = index["format"]
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(
+            f"{folder} holds no genome ({error}); expected a FASTA file or a folder with {INDEX}"
+        ) from error
+    if version > FORMAT:
+        raise InputError(f"{folder} has format {version}, this ag-data reads up to {FORMAT}: upgrade ag-data")
+    return index

@@ -1,0 +1,243 @@
+"""A store of measured tracks (zarr v3): `open_store` checks it, `TrackStore.read` gives any window of it.
+
+    /                     attrs: schema, format, complete, organism, build, contigs {name: length, digest}
+    /rna_seq              columns of the track table along `track`; statistics (contig, track); attrs: layout,
+                          resolution, unit, ...
+    /rna_seq/chr1         signal(position, track)
+    /contact_maps/chr1    signal(position, offset, track), the upper band
+    /splice_junctions/chr1   count(junction, track), with start, end, strand along `junction`
+
+The tree opens with `xarray.open_datatree(path, engine="zarr", consolidated=False)` as well.
+"""
+
+import os
+import pathlib
+import threading
+from collections.abc import Sequence
+from typing import Any, cast
+
+import numpy as np
+import xarray as xr
+import zarr
+from ag_core.errors import InputError
+from ag_core.genome import Interval
+from jaxtyping import Int, Shaped
+
+from ag_data.contigs import match_contig
+
+SCHEMA, FORMAT = "ag-tracks", 1
+LAYOUTS = ("signal", "usage", "classes", "contacts", "junctions")
+# Along (contig, track), of the bins of a modality: sums, numbers of bins that are not zero and not measured, extremes.
+STATISTICS = ("total", "nonzero", "missing", "largest", "smallest")
+JUNCTION_COLUMNS = ("start", "end", "strand")
+
+
+class TrackStore:
+    """Measured tracks by modality and interval (0-based half-open). Threads may share it, and it can be pickled.
+
+    Raises InputError when there is no store at `path`, or one that is not complete, damaged, or of a newer version.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]):
+        self.path = pathlib.Path(path)
+        self.attrs = _check_root(self.path)
+        self.organism = str(self.attrs["organism"])
+        self.build = str(self.attrs["build"])
+        # Length of each chromosome in bp.
+        self.chromosomes: dict[str, int] = {name: entry["length"] for name, entry in self.attrs["contigs"].items()}
+        self._root = zarr.open_group(self.path, mode="r")
+        self._groups: dict[str, zarr.Group] = {}
+        self._about: dict[str, dict[str, Any]] = {}
+        for name in self.attrs["modalities"]:
+            self._groups[name] = group = self._group(name)
+            self._about[name] = group.attrs.asdict()
+            if self._about[name].get("layout") not in LAYOUTS:
+                raise InputError(f"{self.path}/{name} has no layout that is known; the store is damaged, import again")
+        self.modalities: tuple[str, ...] = tuple(self._groups)
+        self._arrays: dict[str, zarr.Array | None] = {}
+        self._junctions: dict[str, xr.Dataset] = {}
+        self._lock = threading.Lock()
+
+    def __reduce__(self):
+        return TrackStore, (self.path,)
+
+    def __repr__(self) -> str:
+        return f"TrackStore({str(self.path)!r}, {self.organism}, {', '.join(self.modalities) or 'empty'})"
+
+    def attributes(self, modality: str) -> dict[str, Any]:
+        """What holds for all tracks of a modality: layout, resolution, unit, dtype, left_edge, facts, ..."""
+        return dict(self._modality(modality))
+
+    def layout(self, modality: str) -> str:
+        """One of `LAYOUTS`; see `ag_core.interfaces.AbstractSource`."""
+        return self._modality(modality)["layout"]
+
+    def resolution(self, modality: str) -> int:
+        """Base pairs in a bin."""
+        return self._modality(modality)["resolution"]
+
+    def tracks(self, modality: str) -> xr.Dataset:
+        """The track table, with all columns."""
+        self._modality(modality)
+        columns = {}
+        for name, array in self._groups[modality].arrays():
+            if array.metadata.dimension_names == ("track",):  # pyright: ignore[reportAttributeAccessIssue]
+                columns[name] = ("track", _text(np.asarray(array[:])))
+        order = ["track", "name", "strand", *sorted(columns)]
+        return xr.Dataset({key: columns[key] for key in dict.fromkeys(order)}).set_coords("track")
+
+    def statistics(self, modality: str) -> xr.Dataset:
+        """`STATISTICS` along (contig, track); what was counted while the tracks were written."""
+        contigs = self._modality(modality)["contigs"]
+        arrays = {name: (("contig", "track"), _column(self._groups[modality], name)) for name in STATISTICS}
+        return xr.Dataset(arrays, coords={"contig": contigs})
+
+    def has(self, modality: str, chromosome: str) -> bool:
+        """Whether tracks of this modality were imported on a chromosome."""
+        return self._find(modality, chromosome) is not None
+
+    def dataset(self, modality: str, chromosome: str) -> xr.Dataset:
+        """One chromosome, values read when they are used, with the track table's columns along `track`."""
+        name = self._find(modality, chromosome)
+        if name is None:
+            raise InputError(
+                f"{self.path} has no {modality} on {chromosome}; it has {', '.join(self._about[modality]['contigs'])}"
+            )
+        dataset = xr.open_zarr(self.path, group=f"{modality}/{name}", consolidated=False, chunks=None)
+        table = self.tracks(modality)
+        dataset = dataset.assign_coords({key: table[key] for key in table.variables})
+        text = {key: (x.dims, _text(x.values)) for key, x in dataset.coords.items() if x.dtype.kind == "T"}
+        keep = ("layout", "resolution", "unit", "left_edge")
+        attrs = {key: value for key, value in self.attributes(modality).items() if key in keep}
+        return dataset.assign_coords(text).assign_attrs(attrs, modality=modality, chromosome=name)
+
+    def read(
+        self, modality: str, interval: Interval, tracks: Sequence[int] | Int[np.ndarray, " _"] | None = None
+    ) -> Any:
+        """Values over an unstranded interval, as `AbstractSource.read` has them, but in the stored type.
+
+        The interval may hang off the chromosome: what lies beyond its ends, or was not imported, is NaN (no class,
+        no junction). Its start and width are multiples of the resolution. Junctions: introns wholly inside.
+        Raises InputError for an unknown chromosome or modality, ValueError for an interval off the grid.
+        """
+        about = self._modality(modality)
+        if match_contig(interval.chromosome, self.chromosomes) is None:
+            known = ", ".join(list(self.chromosomes)[:5])
+            raise InputError(f"{self.path} knows no chromosome {interval.chromosome!r}; it has {known}, ...")
+        if about["layout"] == "junctions":
+            return self._read_junctions(modality, interval, tracks)
+        resolution = about["resolution"]
+        if interval.start % resolution or interval.width % resolution:
+            raise ValueError(f"{interval} is off the grid of {modality}, whose bins have {resolution} bp")
+        first, last = interval.start // resolution, interval.end // resolution
+        array = self._array(modality, interval.chromosome)
+        if array is None:
+            return self._nothing(modality, last - first, tracks)
+        low, high = max(first, 0), min(last, array.shape[0])
+        if (low, high) == (first, last):
+            return _select(np.asarray(array[first:last]), tracks, about)
+        values = self._nothing(modality, last - first, tracks)
+        if low < high:
+            values[low - first : high - first] = _select(np.asarray(array[low:high]), tracks, about)
+        return values
+
+    def _nothing(self, modality: str, bins: int, tracks: Any) -> Shaped[np.ndarray, "position ... track"]:
+        """What is there where nothing was measured."""
+        about = self._about[modality]
+        size = (about["tracks"] if tracks is None else len(tracks),)
+        if about["layout"] == "classes":
+            return np.zeros((bins, *size), bool)
+        if about["layout"] == "contacts":
+            size = (about["offsets"], *size)
+        return np.full((bins, *size), np.nan, about["dtype"])
+
+    def _read_junctions(self, modality: str, interval: Interval, tracks: Any) -> xr.Dataset:
+        whole = self._whole_junctions(modality, interval.chromosome)
+        # Sorted by start; the end decides for those near the interval's end.
+        low, high = np.searchsorted(whole["start"].values, (interval.start, interval.end))
+        part = whole.isel(junction=slice(int(low), int(high)))
+        part = part.isel(junction=part["end"].values <= interval.end)
+        return part if tracks is None else part.isel(track=np.asarray(tracks))
+
+    def _whole_junctions(self, modality: str, chromosome: str) -> xr.Dataset:
+        """All junctions of a chromosome, kept in memory: they are few."""
+        name = self._find(modality, chromosome)
+        key = f"{modality}/{name}"
+        if key not in self._junctions:
+            if name is None:
+                tracks = self._about[modality]["tracks"]
+                columns = {k: np.zeros(0, object if k == "strand" else np.int64) for k in JUNCTION_COLUMNS}
+                count = np.zeros((0, tracks), np.float32)
+            else:
+                group = self._group(key)
+                columns = {k: _column(group, k) for k in JUNCTION_COLUMNS}
+                count = _column(group, "count")
+            coords = {k: ("junction", column) for k, column in columns.items()}
+            self._junctions[key] = xr.Dataset({"count": (("junction", "track"), count)}, coords=coords)
+        return self._junctions[key]
+
+    def _array(self, modality: str, chromosome: str) -> zarr.Array | None:
+        key = f"{modality}/{chromosome}"
+        if key not in self._arrays:
+            with self._lock:
+                name = self._find(modality, chromosome)
+                array = None if name is None else self._group(f"{modality}/{name}")["signal"]
+                self._arrays[key] = cast(zarr.Array | None, array)
+        return self._arrays[key]
+
+    def _modality(self, modality: str) -> dict[str, Any]:
+        if modality not in self._about:
+            raise InputError(f"{self.path} has no {modality!r}; it has {', '.join(self.modalities) or 'nothing'}")
+        return self._about[modality]
+
+    def _group(self, name: str) -> zarr.Group:
+        try:
+            return zarr.open_group(self.path, path=name, mode="r")
+        except (FileNotFoundError, ValueError) as error:
+            raise InputError(f"{self.path}/{name} is missing or damaged ({error}); import again") from error
+
+    def _find(self, modality: str, chromosome: str) -> str | None:
+        return match_contig(chromosome, self._modality(modality)["contigs"])
+
+
+def open_store(path: str | os.PathLike[str]) -> TrackStore:
+    """The store at `path`; see `TrackStore`."""
+    return TrackStore(path)
+
+
+def work_folder(path: pathlib.Path) -> pathlib.Path:
+    """Where what is new lies until it is whole."""
+    return path.with_name(f"{path.name}.partial")
+
+
+def _check_root(path: pathlib.Path) -> dict[str, Any]:
+    if not (path / "zarr.json").is_file():
+        hint = "expected a folder made by `agenome tracks import`"
+        if work_folder(path).exists():
+            hint = f"an import was interrupted ({work_folder(path)} is there): run the same command again to finish it"
+        raise InputError(f"{path} is no track store; {hint}")
+    try:
+        attrs: dict[str, Any] = zarr.open_group(path, mode="r").attrs.asdict()
+    except Exception as error:  # whatever json or zarr dislike
+        raise InputError(f"{path} is damaged: {path / 'zarr.json'} is not readable ({error}); import again") from error
+    if attrs.get("schema") != SCHEMA:
+        raise InputError(f"{path} is a zarr store, but not one of tracks; open it with xarray.open_datatree")
+    if attrs["format"] > FORMAT:
+        raise InputError(f"{path} has format {attrs['format']}, this ag-data reads up to {FORMAT}: upgrade ag-data")
+    if not attrs["complete"]:
+        raise InputError(f"{path} is being changed, or the import was interrupted: run the same import again")
+    return attrs
+
+
+def _select(values: np.ndarray, tracks: Any, about: dict[str, Any]) -> np.ndarray:
+    if about["layout"] == "classes":
+        values = values.astype(bool)
+    return values if tracks is None else values[..., np.asarray(tracks)]
+
+
+def _text(column: np.ndarray) -> np.ndarray:
+    return column.astype(object) if column.dtype.kind == "T" else column
+
+
+def _column(group: zarr.Group, name: str) -> np.ndarray:
+    return _text(np.asarray(cast(zarr.Array, group[name])[:]))
