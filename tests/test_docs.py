@@ -62,3 +62,14 @@ def test_files_named_in_the_docs_exist(page):
         assert (page.parent / target).exists(), f"{page.name} points at {target}"
     for target in re.findall(r"```\{literalinclude\} (\S+)", page.read_text()):
         assert (page.parent / target).exists(), f"{page.name} includes {target}"
+
+
+def test_the_page_on_data_runs(tmp_path, monkeypatch):
+    """Every Python block of docs/data-layout.md, from top to bottom, in one namespace and an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("AG_CACHE_DIR", str(tmp_path / "cache"))
+    blocks = re.findall(r"```python\n(.*?)```", read("data-layout.md"), flags=re.DOTALL)
+    assert len(blocks) >= 5
+    namespace: dict[str, object] = {}
+    for block in blocks:
+        exec(compile(block, "data-layout.md", "exec"), namespace)

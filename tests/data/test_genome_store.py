@@ -1,6 +1,7 @@
 """The genome as codes: equal to the FASTA file, wherever the window lies."""
 
 import json
+import struct
 
 import numpy as np
 import pytest
@@ -57,16 +58,16 @@ def test_the_codes_are_made_once(fasta, tmp_path, cache):
     stamp = (folder / "codes.u8").stat().st_mtime_ns
     open_genome(fasta)
     assert (folder / "codes.u8").stat().st_mtime_ns == stamp
-    write_genome(Fasta(fasta), tmp_path / "kept")
+    write_genome([Fasta(fasta)], tmp_path / "kept")
     assert open_genome(tmp_path / "kept").lengths == open_genome(fasta).lengths
     with pytest.raises(InputError, match="exists already"):
-        write_genome(Fasta(fasta), tmp_path / "kept")
+        write_genome([Fasta(fasta)], tmp_path / "kept")
 
 
 def test_what_is_no_genome_is_refused(fasta, tmp_path):
     with pytest.raises(InputError, match="holds no genome"):
         open_genome(tmp_path)
-    write_genome(Fasta(fasta), tmp_path / "g")
+    write_genome([Fasta(fasta)], tmp_path / "g")
     index = tmp_path / "g" / "genome.json"
     good = json.loads(index.read_text())
     index.write_text(json.dumps({**good, "format": 9}))
@@ -86,3 +87,27 @@ def test_reverse_complement_of_codes(codes):
     codes = np.array(codes, np.uint8)
     back = reverse_complement_codes(reverse_complement_codes(codes))
     np.testing.assert_array_equal(back, codes)
+
+
+def test_several_files_make_one_genome(write_fasta):
+    parts = [write_fasta({name: bases}, f"{name}.fa") for name, bases in (("chr1", "ACGTN"), ("chr2", "TTT"))]
+    genome = open_genome(*parts)
+    assert genome.lengths == {"chr1": 5, "chr2": 3}
+    assert genome.codes(Interval("chr2", -1, 2)).tolist() == [4, 3, 3]
+    with pytest.raises(InputError, match="has chr1, and so has another file"):
+        open_genome(parts[0], write_fasta({"chr1": "A"}, "again.fa"))
+
+
+def test_2bit(tmp_path):
+    """A file written by hand after UCSC's description: 4 bases a byte (T, C, A, G = 0..3), one block of N."""
+    bases = "ACGTNNGTAC"
+    codes = ["TCAG".index(base if base != "N" else "T") for base in bases] + [0, 0]
+    packed = bytes(sum(c << shift for c, shift in zip(codes[i : i + 4], (6, 4, 2, 0), strict=True)) for i in (0, 4, 8))
+    header = struct.pack("<4I", 0x1A412743, 0, 1, 0) + b"\x04chr7" + struct.pack("<I", 16 + 5 + 4)
+    record = struct.pack("<IIIIII", len(bases), 1, 4, 2, 0, 0) + packed
+    (tmp_path / "g.2bit").write_bytes(header + record)
+    genome = open_genome(tmp_path / "g.2bit")
+    np.testing.assert_array_equal(genome.codes(Interval("chr7", 0, 10)), encode(bases))
+    (tmp_path / "bad.2bit").write_bytes(b"something else")
+    with pytest.raises(InputError, match=r"bad.2bit cannot be read as .2bit"):
+        open_genome(tmp_path / "bad.2bit")

@@ -13,3 +13,8 @@ def ag_heads():
 @hookimpl
 def ag_scorers():
     return [Plugin("max_abs_diff", f"{HERE}.max_abs_diff:MaxAbsDiffScorer", "largest change near the variant")]
+
+
+@hookimpl
+def ag_sources():
+    return [Plugin("npz_signal", f"{HERE}.npz_signal:NpzSource", "numpy arrays, one for each chromosome")]

@@ -5,7 +5,7 @@ position, position_2, offset, track, item, junction, gene, example, case.
 """
 
 import abc
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import equinox as eqx
@@ -221,7 +221,8 @@ class AbstractSource(abc.ABC):
       nothing was measured.
     - "usage": as "signal", fractions in [0, 1].
     - "classes": bool [position, track].
-    - "contacts": float32 [position, offset, track]: bin i with bin i + offset; NaN where nothing was measured.
+    - "contacts": float32 [position, offset, track]: bin i with bin i + offset; NaN where nothing was measured. Such a
+      source has the attribute `offsets`, the width of the band.
     - "junctions": a Dataset with `count` [junction, track] and the coordinates `start`, `end` (the intron, 0-based
       half-open) and `strand` along `junction`: the introns whose start lies in the interval, sorted.
     """
@@ -243,6 +244,10 @@ class AbstractSource(abc.ABC):
 
         Its start is a multiple of `resolution`; its end is one or the chromosome's end (the last bin is shorter).
         """
+
+    def windows(self, chromosome: str) -> Sequence[tuple[int, int]] | None:
+        """Stretches [start, end) outside of which nothing was measured, where that is known and worth skipping."""
+        return None
 
     def facts(self) -> Mapping[str, Any]:
         """What the file tells about how it was made (reads used and left out, scale, ...), kept with the tracks."""

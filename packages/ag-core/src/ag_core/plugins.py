@@ -132,7 +132,7 @@ class Registry:
         except (ImportError, AttributeError) as error:
             raise ImportError(f"plugin {name!r} in {kind}: cannot import {plugin.target!r}: {error}") from error
 
-    def create(self, kind: str, name: str, *args: Any, **kwargs: Any) -> Any:
+    def create(self, kind: str, name: str, /, *args: Any, **kwargs: Any) -> Any:
         """Calls the target with the plugin's default options, overridden by `kwargs`."""
         return self.load(kind, name)(*args, **{**self.get(kind, name).options, **kwargs})
 

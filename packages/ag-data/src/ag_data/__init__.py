@@ -5,6 +5,8 @@ from ag_core.lazy import lazy_names
 _NAMES = {
     # Reference sequence
     "Fasta": "fasta",
+    "Genome": "genome_store",
+    "open_genome": "genome_store",
     # Genes
     "Annotation": "annotation",
     "read_gtf": "annotation",
@@ -22,7 +24,12 @@ _NAMES = {
     "check_calls": "variants",
     "ReferenceReport": "reference",
     "reference_report": "reference",
-    # Tracks
+    # Measured tracks
+    "Manifest": "manifest",
+    "read_manifest": "manifest",
+    "import_tracks": "ingest",
+    "TrackStore": "store",
+    "open_store": "store",
     "select_tracks": "query",
     # Derived files
     "cache_folder": "cache",

@@ -34,6 +34,6 @@ ASSAYS = {
 }
 
 
-def assay(modality: str) -> Assay:
-    """Defaults of `modality`."""
-    return ASSAYS.get(modality, Assay())
+def assay(modality: str, resolution: int = 1) -> Assay:
+    """Defaults of `modality`; sums over the bins of one that is not known seldom fit float16."""
+    return ASSAYS.get(modality, Assay(dtype="float16" if resolution == 1 else "float32"))

@@ -1,4 +1,4 @@
-"""`agenome genome`: tables that scorers read, made from an annotation."""
+"""`agenome genome`: genomes as codes, and tables that scorers read."""
 
 import pathlib
 from typing import Annotated
@@ -12,7 +12,33 @@ OUTPUT = Annotated[pathlib.Path, typer.Option("-o", "--output", help=".parquet, 
 
 @genome.callback()
 def _genome() -> None:
-    """Make tables that scorers read."""
+    """Keep genomes as codes, and make tables that scorers read."""
+
+
+@genome.command("import")
+def import_(
+    files: Annotated[list[pathlib.Path], typer.Argument(help="FASTA, plain or bgzip, or .2bit; several make one")],
+    output: Annotated[pathlib.Path, typer.Option("-o", "--output", help="folder to make")],
+) -> None:
+    """Keeps a genome as memory-mapped codes. Other commands do so by themselves, in the cache folder."""
+    from ag_data.genome_store import Genome, open_reader, write_genome
+
+    write_genome([open_reader(path) for path in files], output)
+    made = Genome(output)
+    typer.echo(f"{len(made.lengths):,} chromosomes, {sum(made.lengths.values()):,} bp -> {output}", err=True)
+
+
+@genome.command("windows")
+def windows(
+    shards: Annotated[list[pathlib.Path], typer.Argument(help="Borzoi TFRecord shards or .npz of windows")],
+    bed: Annotated[pathlib.Path, typer.Option(help="sequences.bed: where the windows lie")],
+    output: Annotated[pathlib.Path, typer.Option("-o", "--output", help="FASTA to write")],
+) -> None:
+    """The DNA that training windows carry, as a FASTA of pieces of chromosomes: a genome where there is no other."""
+    from ag_data.sources.borzoi import write_windows_fasta
+
+    count = write_windows_fasta(shards, bed, output)
+    typer.echo(f"{count:,} pieces -> {output}", err=True)
 
 
 @genome.command("splice-sites")

@@ -10,8 +10,8 @@ import hashlib
 import json
 import os
 import pathlib
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 from ag_core.errors import InputError
@@ -22,6 +22,8 @@ from jaxtyping import UInt8
 from ag_data.cache import cache_path, replacing
 from ag_data.contigs import match_contig
 from ag_data.fasta import Fasta
+from ag_data.files import check_file
+from ag_data.two_bit import TwoBit
 
 FORMAT = 1
 INDEX, CODES = "genome.json", "codes.u8"
@@ -97,56 +99,87 @@ class Genome:
         raise InputError(f"{self.source} has no chromosome {chromosome!r} (it has {known}, ...); check the assembly")
 
 
-def open_genome(path: str | os.PathLike[str], progress: Progress | None = None) -> Genome:
-    """The genome in a folder made by `write_genome`, or of a FASTA file, whose codes are kept in the cache folder.
+class Reader(Protocol):
+    """What `write_genome` reads: `ag_data.fasta.Fasta`, `ag_data.two_bit.TwoBit`."""
 
-    `progress(chromosome, bases)` is called while a FASTA file is read. Raises InputError when there is no such file,
-    or it is damaged.
+    path: pathlib.Path
+    lengths: dict[str, int]
+    partial: frozenset[str]
+
+    def pieces(self) -> dict[str, list[tuple[int, int, str]]]:
+        """The parts [start, end) of each chromosome, and their records."""
+        ...
+
+    def read_record(self, record: str, start: int, end: int) -> str:
+        """Upper-case bases [start, end) of a record."""
+        ...
+
+
+def open_genome(*paths: str | os.PathLike[str], progress: Progress | None = None) -> Genome:
+    """The genome in a folder made by `write_genome`, or of FASTA or .2bit files, whose codes the cache folder keeps.
+
+    Several files make one genome, each with chromosomes of its own. `progress(chromosome, bases)` is called while
+    files are read. Raises InputError when there is no such file, or it is damaged.
     """
-    path = pathlib.Path(path)
-    if path.is_dir():
-        return Genome(path)
-    fasta = Fasta(path)
-    folder = cache_path(path, ".genome")
+    first = pathlib.Path(paths[0])
+    if len(paths) == 1 and first.is_dir():
+        return Genome(first)
+    readers = [open_reader(pathlib.Path(path)) for path in paths]
+    others = "".join(str(cache_path(reader.path, "")) for reader in readers[1:])
+    suffix = f"-{hashlib.sha256(others.encode()).hexdigest()[:16]}.genome" if others else ".genome"
+    folder = cache_path(first, suffix)
     if not folder.exists():
-        write_genome(fasta, folder, progress)
+        write_genome(readers, folder, progress)
     return Genome(folder)
 
 
-def write_genome(fasta: Fasta, folder: pathlib.Path, progress: Progress | None = None) -> None:
-    """Writes the codes of a FASTA file; the folder appears when it is whole.
+def open_reader(path: pathlib.Path) -> Reader:
+    """A FASTA or .2bit file. Raises InputError when it is missing or damaged."""
+    if path.suffix.lower() == ".2bit":
+        check_file(path, "genome")
+        return TwoBit(path)
+    return Fasta(path)
 
-    Raises InputError when the folder is there, or the file is damaged.
+
+def write_genome(readers: Sequence[Reader], folder: pathlib.Path, progress: Progress | None = None) -> None:
+    """Writes the codes of genome files; the folder appears when it is whole.
+
+    Raises InputError when the folder is there, a file is damaged, or two have the same chromosome.
     """
     if folder.exists():
         raise InputError(f"{folder} exists already; delete it, or choose another name")
     with replacing(folder) as (scratch,):
         scratch.mkdir()
-        chromosomes = {}
+        chromosomes: dict[str, Any] = {}
         with (scratch / CODES).open("wb") as file:
-            for name, pieces in fasta.pieces().items():
-                partial = name in fasta.partial
-                digest, placed = hashlib.sha512(), []
-                for start, end, record in pieces:
-                    placed.append((start, end, file.tell()))
-                    if partial:
-                        digest.update(f"{start}-{end}:".encode())
-                    for first in range(0, end - start, _BLOCK):
-                        last = min(first + _BLOCK, end - start)
-                        bases = fasta.read_record(record, first, last)
-                        digest.update(bases.encode())
-                        file.write(encode(bases).tobytes())
-                        if progress:
-                            progress(name, last - first)
-                code = base64.urlsafe_b64encode(digest.digest()[:24]).decode()
-                chromosomes[name] = {
-                    "length": fasta.lengths[name],
-                    "partial": partial,
-                    "digest": f"{'PC' if partial else 'SQ'}.{code}",
-                    "pieces": placed,
-                }
-        index = {"format": FORMAT, "source": str(fasta.path), "chromosomes": chromosomes}
-        (scratch / INDEX).write_text(json.dumps(index))
+            for reader in readers:
+                for name, pieces in reader.pieces().items():
+                    if name in chromosomes:
+                        raise InputError(f"{reader.path} has {name}, and so has another file; give it once")
+                    chromosomes[name] = _write_chromosome(reader, name, pieces, file, progress)
+        index = {"format": FORMAT, "source": ", ".join(str(reader.path) for reader in readers)}
+        (scratch / INDEX).write_text(json.dumps({**index, "chromosomes": chromosomes}))
+
+
+def _write_chromosome(
+    reader: Reader, name: str, pieces: list[tuple[int, int, str]], file: BinaryIO, progress: Progress | None
+) -> dict[str, Any]:
+    partial = name in reader.partial
+    digest, placed = hashlib.sha512(), []
+    for start, end, record in pieces:
+        placed.append((start, end, file.tell()))
+        if partial:
+            digest.update(f"{start}-{end}:".encode())
+        for first in range(0, end - start, _BLOCK):
+            last = min(first + _BLOCK, end - start)
+            bases = reader.read_record(record, first, last)
+            digest.update(bases.encode())
+            file.write(encode(bases).tobytes())
+            if progress:
+                progress(name, last - first)
+    code = base64.urlsafe_b64encode(digest.digest()[:24]).decode()
+    about = {"length": reader.lengths[name], "partial": partial, "digest": f"{'PC' if partial else 'SQ'}.{code}"}
+    return {**about, "pieces": placed}
 
 
 def check_same_genome(genome: Genome, contigs: Mapping[str, Mapping[str, Any]], what: str) -> None:

@@ -75,7 +75,7 @@ def import_tracks(
     writes there, and when the disk is full; the store is then as it was.
     """
     move_into_place(path)
-    genome = open_genome(manifest.locate(manifest.genome))
+    genome = open_genome(*manifest.genome_files)
     chromosomes = chosen_chromosomes(manifest, genome)
     store = open_store(path) if path.exists() else None
     contigs = {name: {"length": length, "digest": genome.digest(name)} for name, length in chromosomes.items()}
@@ -116,7 +116,7 @@ def _size(part: Part) -> int:
 
 def plan_import(manifest: Manifest) -> list[dict[str, Any]]:
     """What an import would read, one row for each track; opens every file. Raises InputError as `import_tracks`."""
-    genome = open_genome(manifest.locate(manifest.genome))
+    genome = open_genome(*manifest.genome_files)
     chromosomes = chosen_chromosomes(manifest, genome)
     rows = []
     for part in open_parts(manifest, chromosomes, genome.partial):

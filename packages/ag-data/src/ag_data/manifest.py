@@ -56,6 +56,8 @@ class Track(pydantic.BaseModel):
     strand: Literal["+", "-", "."] | None = None
     # What a chromosome means that the file does not have; by default as for the whole manifest.
     absent: Literal["error", "missing", "zero"] | None = None
+    # Whether chromosomes whose length is not the genome's are refused; `ignore` for files known to fit all the same.
+    lengths: Literal["check", "ignore"] = "check"
     options: dict[str, Any] = {}
 
     @property
@@ -86,7 +88,8 @@ class Manifest(pydantic.BaseModel):
 
     model_config = pydantic.ConfigDict(extra="forbid")
 
-    genome: str
+    # FASTA, .2bit or a folder made by `agenome genome import`; a list where chromosomes lie in several files.
+    genome: str | list[str]
     organism: str
     # Name of the assembly; only told to readers, the chromosomes' digests are what is compared.
     build: str = ""
@@ -103,9 +106,22 @@ class Manifest(pydantic.BaseModel):
     # Where relative paths start.
     folder: pathlib.Path = pydantic.Field(default=pathlib.Path(), exclude=True)
 
+    @property
+    def genome_files(self) -> list[pathlib.Path]:
+        """Where the genome is."""
+        return [self.locate(path) for path in ([self.genome] if isinstance(self.genome, str) else self.genome)]
+
     def locate(self, path: str) -> pathlib.Path:
-        """The file a path of this manifest means."""
-        return self.folder / os.path.expanduser(path)
+        """The file a path of this manifest means; `~` and `$VARIABLES` are replaced."""
+        found = os.path.expandvars(os.path.expanduser(path))
+        if "$" in found and not (self.folder / found).exists():
+            raise InputError(f"{path}: the environment has no such variable; set it, or write the path out")
+        return self.folder / found
+
+    def locate_option(self, value: str) -> str:
+        """An option of a source: located if it is a file, otherwise as it is."""
+        found = os.path.expandvars(os.path.expanduser(value))
+        return str(self.folder / found) if (self.folder / found).is_file() else found
 
 
 def read_manifest(path: str | os.PathLike[str], **overrides: Any) -> Manifest:

@@ -14,7 +14,7 @@ from ag_data.export.tree import as_coordinates
 from ag_data.manifest import Modality
 from ag_data.parts import Part, form_of, join_tables
 from ag_data.store import JUNCTION_COLUMNS, STATISTICS
-from ag_data.store_writer import StoreWriter, as_stored, blocks, count
+from ag_data.store_writer import StoreWriter, as_stored, blocks, count, count_nothing
 
 _PIECE = 1 << 20  # positions asked of a source at a time
 
@@ -47,7 +47,7 @@ class ModalityJob:
         self.attrs = self._attributes(settings, old)
 
     def _attributes(self, settings: Modality | None, old: Mapping[str, Any]) -> dict[str, Any]:
-        usual = assay(self.modality)
+        usual = assay(self.modality, self.resolution)
         fixed = {"classes": "uint8", "junctions": "float32"}
         chosen = settings.model_dump(exclude_none=True) if settings else {}
         given = {key: old[key] for key in ("dtype", "unit", "left_edge") if key in old} | chosen
@@ -90,20 +90,35 @@ class ModalityJob:
         dims = ("position", "offset", "track") if band else ("position", "track")
         fresh = (name, 0) not in self.writer.statistics
         array = self.writer.array(name, shape, dims, self.attrs["dtype"], fresh)
-        step = max(1, _PIECE // self.resolution)
-        collected = []
+        step, collected = max(1, _PIECE // self.resolution), []
+        measured = self._windows(chromosome)
         for number, first, last in blocks(array):
             if (name, number) not in self.writer.statistics:
-                values = np.empty((last - first, *shape[1:]), self.attrs["dtype"])
+                values = None
                 for low in range(first, last, step):
                     high = min(low + step, last)
                     interval = Interval(chromosome, low * self.resolution, min(high * self.resolution, length))
+                    if not any(start < interval.end and interval.start < end for start, end in measured):
+                        continue
+                    if values is None:
+                        values = np.full((last - first, *shape[1:]), array.fill_value, self.attrs["dtype"])
                     values[low - first : high - first] = self._read(interval, (high - low, *band))
                     self.progress(f"{self.modality} {chromosome}", done + interval.end, total)
-                array[first:last] = values
-                self.writer.close_block(name, number, count(values), array)
+                if values is None:  # nothing to write: the array reads as not measured there
+                    counted = count_nothing((last - first) * (self.offsets or 1), tracks)
+                else:
+                    array[first:last] = values
+                    counted = count(values)
+                self.writer.close_block(name, number, counted, array)
             collected.append(self.writer.statistics[name, number])
         return _merge(collected)
+
+    def _windows(self, chromosome: str) -> list[tuple[int, int]]:
+        """Stretches where some part may have something."""
+        every = [part.windows(chromosome) for part in self.parts]
+        if any(windows is None for windows in every):
+            return [(0, self.chromosomes[chromosome])]
+        return [window for windows in every for window in windows or ()]
 
     def _read(self, interval: Interval, shape: tuple[int, ...]) -> np.ndarray:
         def one(part: Part) -> np.ndarray:

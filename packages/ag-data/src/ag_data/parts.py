@@ -5,7 +5,7 @@ import difflib
 import hashlib
 import inspect
 import pathlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -49,6 +49,14 @@ class Part:
         if (values.shape[0], values.shape[-1]) != shape:
             raise TypeError(f"{type(self.source).__name__}.read gave {values.shape} for {interval}, expected {shape}")
         return values
+
+
+    def windows(self, chromosome: str) -> Sequence[tuple[int, int]] | None:
+        """Stretches outside of which this part holds nothing but "not measured"; None when it may do so anywhere."""
+        name = self.names[chromosome]
+        if name is None:
+            return () if self.absent == "missing" and self.source.layout != "classes" else None
+        return self.source.windows(name)
 
 
 def chosen_chromosomes(manifest: Manifest, genome: Genome) -> dict[str, int]:
@@ -103,6 +111,7 @@ def digest_files(paths: Iterable[pathlib.Path]) -> str:
     """SHA-256 of files, or of all files in folders."""
     total = hashlib.sha256()
     for path in paths:
+        path = pathlib.Path(str(path).partition("::")[0])
         for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
             if file.is_file():
                 with file.open("rb") as opened:
@@ -128,7 +137,8 @@ def _open(
     paths = [manifest.locate(one) for one in ([path] if isinstance(path, str) else path)]
     label = ", ".join(map(str, paths))
     for one in paths:
-        if not one.exists():
+        # A cooler within a file is told after "::".
+        if not pathlib.Path(str(one).partition("::")[0]).exists():
             raise InputError(f"{one} ({track.modality}) does not exist; paths are relative to the manifest")
     options = _options(manifest, track, name)
     try:
@@ -138,7 +148,10 @@ def _open(
     given = source.chromosomes()
     names = {chromosome: match_contig(chromosome, dict(given)) for chromosome in chromosomes}
     absent = track.absent or manifest.absent
-    _check_chromosomes(label, given, names, chromosomes, absent, partial)
+    _check_chromosomes(label, given, names, absent)
+    if track.lengths == "check":
+        known = {name: length for name, length in chromosomes.items() if name not in partial}
+        _check_lengths(label, given, names, known)
     return Part(track.modality, source, _table(track, strand, source, label, paths), names, absent, label)
 
 
@@ -146,16 +159,19 @@ def _options(manifest: Manifest, track: Track, name: str) -> dict[str, Any]:
     """Constructor options; files among them are located, the modality's resolution is the default."""
     target = registry().load("sources", name)
     known = {key: value for key, value in list(inspect.signature(target).parameters.items())[1:]}
+    # A source may take settings that its signature does not list, and then refuses unknown ones itself.
+    open_ended = any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values())
     for key in track.options:
-        if key not in known:
+        if key not in known and not open_ended:
             close = difflib.get_close_matches(key, known, n=1)
             hint = f"did you mean {close[0]!r}? " if close else ""
             raise InputError(f"source {name!r} has no option {key!r}: {hint}it has {', '.join(known) or 'none'}")
     options = dict(track.options)
     for key, value in options.items():
-        if isinstance(value, str) and manifest.locate(value).exists():
-            options[key] = str(manifest.locate(value))
-    if "resolution" in known and known["resolution"].kind is not inspect.Parameter.VAR_KEYWORD:
+        if isinstance(value, str):
+            options[key] = manifest.locate_option(value)
+    # Of other layouts, an option of that name says which of a file's own resolutions is read.
+    if "resolution" in known and getattr(target, "layout", "") == "signal":
         options.setdefault("resolution", track.resolution or assay(track.modality).resolution)
     elif track.resolution is not None:
         raise InputError(f"source {name!r} has a resolution of its own; leave `resolution` out")
@@ -163,12 +179,7 @@ def _options(manifest: Manifest, track: Track, name: str) -> dict[str, Any]:
 
 
 def _check_chromosomes(
-    label: str,
-    given: Mapping[str, int | None],
-    names: Mapping[str, str | None],
-    chromosomes: Mapping[str, int],
-    absent: str,
-    partial: frozenset[str],
+    label: str, given: Mapping[str, int | None], names: Mapping[str, str | None], absent: str
 ) -> None:
     lost = [chromosome for chromosome, own in names.items() if own is None]
     some = ", ".join(list(given)[:5]) or "none"
@@ -179,12 +190,18 @@ def _check_chromosomes(
             f"{label} lacks {', '.join(lost[:5])}{' and others' if len(lost) > 5 else ''} (it has {some}); list the "
             "`chromosomes` you want, or say what it means: `absent: zero` or `absent: missing`"
         )
-    for chromosome, own in names.items():
-        length = given[own] if own else None
-        if length and chromosome not in partial and length != chromosomes[chromosome]:
+
+
+def _check_lengths(
+    label: str, given: Mapping[str, int | None], names: Mapping[str, str | None], chromosomes: Mapping[str, int]
+) -> None:
+    for chromosome, length in chromosomes.items():
+        own = names[chromosome]
+        found = given[own] if own else None
+        if found and found != length:
             raise InputError(
-                f"{label} is of another assembly: its {own} has {length:,} bp, that of the genome "
-                f"{chromosomes[chromosome]:,} bp; lift it over, or give the genome it belongs to"
+                f"{label} is of another assembly: its {own} has {found:,} bp, that of the genome {length:,} bp; lift "
+                "it over, give the genome it belongs to, or say `lengths: ignore` if it is known to fit"
             )
 
 

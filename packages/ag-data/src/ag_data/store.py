@@ -97,7 +97,10 @@ class TrackStore:
         return self._find(modality, chromosome) is not None
 
     def dataset(self, modality: str, chromosome: str) -> xr.Dataset:
-        """One chromosome, values read when they are used, with the track table's columns along `track`."""
+        """One chromosome, values read when they are used, with the track table's columns along `track`.
+
+        Junctions have a `strand` of their own, which takes the place of the table's.
+        """
         name = self._find(modality, chromosome)
         if name is None:
             raise InputError(
@@ -105,7 +108,8 @@ class TrackStore:
             )
         dataset = xr.open_zarr(self.path, group=f"{modality}/{name}", consolidated=False, chunks=None)
         table = self.tracks(modality)
-        dataset = dataset.assign_coords({key: table[key] for key in table.variables})
+        dataset = dataset.set_coords([key for key in JUNCTION_COLUMNS if key in dataset])
+        dataset = dataset.assign_coords({key: table[key] for key in table.variables if key not in dataset.variables})
         text = {key: (x.dims, _text(x.values)) for key, x in dataset.coords.items() if x.dtype.kind == "T"}
         keep = ("layout", "resolution", "unit", "left_edge")
         attrs = {key: value for key, value in self.attributes(modality).items() if key in keep}

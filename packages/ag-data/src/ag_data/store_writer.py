@@ -178,14 +178,32 @@ def as_stored(values: Shaped[np.ndarray, "..."], dtype: str, label: str) -> Shap
 
 def count(values: Shaped[np.ndarray, "row ... track"]) -> dict[str, np.ndarray]:
     """`STATISTICS` of a block, for each track."""
-    flat = values.reshape(-1, values.shape[-1])
-    known = ~np.isnan(flat) if flat.dtype.kind == "f" else np.ones(flat.shape, bool)
+    # numpy computes float32 many times faster than float16, and sums of pieces are cheap to join.
+    parts = [_count(part) for part in np.array_split(values, max(1, values.size >> 22))]
+    how = {"largest": np.max, "smallest": np.min}
+    return {key: how.get(key, np.sum)([part[key] for part in parts], axis=0) for key in STATISTICS}
+
+
+def count_nothing(values: int, tracks: int) -> dict[str, np.ndarray]:
+    """`STATISTICS` where nothing was measured."""
+    of_each = {"total": 0.0, "nonzero": 0.0, "missing": values, "largest": -np.inf, "smallest": np.inf}
+    return {key: np.full(tracks, value, np.float64) for key, value in of_each.items()}
+
+
+def _count(values: Shaped[np.ndarray, "row ... track"]) -> dict[str, np.ndarray]:
+    # Reductions along memory are several times faster than across it.
+    rows = np.ascontiguousarray(values.reshape(-1, values.shape[-1]).T, np.float32)
+    missing = np.count_nonzero(np.isnan(rows), axis=1)
+    largest = np.fmax.reduce(rows, axis=1, initial=-np.inf)
+    smallest = np.fmin.reduce(rows, axis=1, initial=np.inf)
+    if missing.any():
+        rows = np.nan_to_num(rows, copy=False)
     return {
-        "total": flat.sum(axis=0, dtype=np.float64, where=known),
-        "nonzero": np.count_nonzero(known & (flat != 0), axis=0),
-        "missing": np.count_nonzero(~known, axis=0),
-        "largest": np.max(flat, axis=0, initial=-np.inf, where=known),
-        "smallest": np.min(flat, axis=0, initial=np.inf, where=known),
+        "total": rows.sum(axis=1, dtype=np.float64),
+        "nonzero": np.count_nonzero(rows, axis=1),
+        "missing": missing,
+        "largest": largest,
+        "smallest": smallest,
     }
 
 

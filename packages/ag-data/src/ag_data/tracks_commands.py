@@ -75,6 +75,94 @@ def info(
     _print_table(rows)
 
 
+@tracks.command()
+def doctor(
+    subject: Annotated[pathlib.Path, typer.Argument(help="a manifest (before the import) or a store (after it)")],
+    genome: Annotated[pathlib.Path | None, typer.Option(help="FASTA; instead of the manifest's")] = None,
+    gtf: Annotated[pathlib.Path | None, typer.Option(help="gene annotation, to check strands by")] = None,
+    train: Annotated[pathlib.Path | None, typer.Option(help="BED of training windows")] = None,
+    held_out: Annotated[pathlib.Path | None, typer.Option(help="BED of windows held out of training")] = None,
+    output: Annotated[pathlib.Path | None, typer.Option("-o", "--output", help="findings as .tsv or .parquet")] = None,
+    json_: JSON = False,
+) -> None:
+    """Looks for what is wrong with data before it costs a training run; exit code 2 if something is."""
+    from ag_data.doctor import examine, write_report
+
+    report = examine(subject, genome=genome, annotation=gtf, train=train, held_out=held_out)
+    rows = report.table().to_dict(orient="records")
+    if output is not None:
+        write_report(report, output)
+    if json_:
+        print(json.dumps(rows, indent=1))
+    elif rows:
+        _print_table(rows)
+    errors = sum(row["severity"] == "error" for row in rows)
+    typer.echo(f"{subject}: {errors} errors, {len(rows) - errors} warnings", err=True)
+    raise typer.Exit(2 if errors else 0)
+
+
+@tracks.command()
+def export(
+    store: STORE,
+    output: Annotated[
+        pathlib.Path,
+        typer.Option("-o", "--output", help=".bw, .bedpe[.gz], .cool, .mcool, or no suffix for a folder of bigWigs"),
+    ],
+    modality: Annotated[str | None, typer.Option(help="default: all that fit the format")] = None,
+    query: Annotated[str, typer.Option("--tracks", help='query over track metadata, such as "K562 & CTCF"')] = "",
+    chromosomes: Annotated[str, typer.Option(help="such as chr20,chr22; default: all")] = "",
+    force: Annotated[bool, typer.Option("--force", help="replace an output that is there")] = False,
+    json_: JSON = False,
+) -> None:
+    """Writes tracks of a store as bigWig, BEDPE or cooler."""
+    from ag_data.export.store_tracks import export_store
+    from ag_data.store import open_store
+
+    chosen = [name.strip() for name in chromosomes.split(",") if name.strip()] or None
+    written = export_store(
+        open_store(store), output, modality=modality, tracks=query, chromosomes=chosen, force=force
+    )
+    shown = ", ".join(map(str, written[:3])) + (f" and {len(written) - 3:,} more" if len(written) > 3 else "")
+    typer.echo(f"-> {shown}", err=True)
+    if json_:
+        print(json.dumps({"written": [str(path) for path in written]}, indent=1))
+
+
+@tracks.command()
+def plot(
+    store: STORE,
+    region: Annotated[str, typer.Argument(help="such as chr22:36,201,698-36,300,000 (1-based)")],
+    output: Annotated[pathlib.Path, typer.Option("-o", "--output", help=".png, .pdf or .svg")],
+    gtf: Annotated[pathlib.Path | None, typer.Option(help="genes to draw")] = None,
+    modalities: Annotated[str, typer.Option(help="such as rna_seq,cage; default: all")] = "",
+    query: Annotated[str, typer.Option("--tracks", help='query over track metadata, such as "K562 & CTCF"')] = "",
+    title: str = "",
+) -> None:
+    """Draws a region of a store: signal, genes, junctions, contact maps."""
+    from ag_core.errors import InputError
+    from ag_core.genome import Interval
+
+    from ag_data.annotation import read_gtf
+    from ag_data.plot import plot_store
+    from ag_data.store import open_store
+
+    try:
+        interval = Interval.from_region(region)
+    except ValueError as error:
+        raise InputError(str(error)) from error
+    chosen = [name.strip() for name in modalities.split(",") if name.strip()] or None
+    figure = plot_store(
+        open_store(store),
+        interval,
+        modalities=chosen,
+        tracks=query,
+        annotation=read_gtf(gtf) if gtf else None,
+        title=title or None,
+    )
+    figure.savefig(output, dpi=150)
+    typer.echo(f"-> {output}", err=True)
+
+
 @contextlib.contextmanager
 def _bar(console) -> Iterator["Progress"]:
     """A bar on stderr over the base pairs; silent when stderr is not a terminal."""
@@ -87,13 +175,11 @@ def _bar(console) -> Iterator["Progress"]:
 
 
 def _print_table(rows: list[dict]) -> None:
-    from rich.console import Console
-    from rich.table import Table
+    """Columns side by side, never cut: pipe it, or make the window wider."""
+    import pandas as pd
 
-    table = Table(*(rows[0] if rows else ()), box=None, header_style="bold")
-    for row in rows:
-        table.add_row(*map(_text, row.values()))
-    Console(soft_wrap=True).print(table)
+    table = pd.DataFrame([{key: _text(value) for key, value in row.items()} for row in rows])
+    typer.echo(table.to_string(index=False))
 
 
 def _text(value: object) -> str:
