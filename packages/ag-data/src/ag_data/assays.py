@@ -17,11 +17,14 @@ class Assay:
     unit: str = "value"
     dtype: str = "float16"
     left_edge: bool = False
+    # Where the cut of a read's 5' end is counted, for sources that count cuts: (on +, on -).
+    tn5_shift: tuple[int, int] | None = None
 
 
 ASSAYS = {
     "atac": Assay(unit="insertions"),
-    "dnase": Assay(unit="insertions", left_edge=True),
+    # No transposase; a cut before the last base of a read on - is at the left edge of the next.
+    "dnase": Assay(unit="insertions", left_edge=True, tn5_shift=(0, 1)),
     "cage": Assay(unit="reads"),
     "procap": Assay(unit="reads"),
     "rna_seq": Assay(unit="coverage", dtype="float32"),

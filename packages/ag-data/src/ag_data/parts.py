@@ -50,7 +50,6 @@ class Part:
             raise TypeError(f"{type(self.source).__name__}.read gave {values.shape} for {interval}, expected {shape}")
         return values
 
-
     def windows(self, chromosome: str) -> Sequence[tuple[int, int]] | None:
         """Stretches outside of which this part holds nothing but "not measured"; None when it may do so anywhere."""
         name = self.names[chromosome]
@@ -173,6 +172,8 @@ def _options(manifest: Manifest, track: Track, name: str) -> dict[str, Any]:
     # Of other layouts, an option of that name says which of a file's own resolutions is read.
     if "resolution" in known and getattr(target, "layout", "") == "signal":
         options.setdefault("resolution", track.resolution or assay(track.modality).resolution)
+        if "tn5_shift" in known and assay(track.modality).tn5_shift:
+            options.setdefault("tn5_shift", assay(track.modality).tn5_shift)
     elif track.resolution is not None:
         raise InputError(f"source {name!r} has a resolution of its own; leave `resolution` out")
     return options
