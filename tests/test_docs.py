@@ -64,12 +64,13 @@ def test_files_named_in_the_docs_exist(page):
         assert (page.parent / target).exists(), f"{page.name} includes {target}"
 
 
-def test_the_page_on_data_runs(tmp_path, monkeypatch):
-    """Every Python block of docs/data-layout.md, from top to bottom, in one namespace and an empty folder."""
+def test_the_pages_on_data_run(tmp_path, monkeypatch):
+    """The Python of docs/data-layout.md, then of docs/loading.md, in one namespace and an empty folder."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("AG_CACHE_DIR", str(tmp_path / "cache"))
-    blocks = re.findall(r"```python\n(.*?)```", read("data-layout.md"), flags=re.DOTALL)
-    assert len(blocks) >= 5
     namespace: dict[str, object] = {}
-    for block in blocks:
-        exec(compile(block, "data-layout.md", "exec"), namespace)
+    for page in ("data-layout.md", "loading.md"):
+        blocks = re.findall(r"```python\n(.*?)```", read(page), flags=re.DOTALL)
+        assert len(blocks) >= 4
+        for block in blocks:
+            exec(compile(block, page, "exec"), namespace)

@@ -12,6 +12,7 @@ import time
 import numpy as np
 import pybigtools
 import pysam
+from parts.measure import bench
 
 TRACKS = 4
 
@@ -71,9 +72,7 @@ def main() -> None:
             f"{length:,} bp x {TRACKS} tracks: {found[-1]['seconds']:.1f} s ({speed:.1f} M values/s), "
             f"peak {found[-1]['peak'] / 1e6:,.0f} MB"
         )
-    print(
-        f"BENCH peak memory of an import, {lengths[1] // lengths[0]}x the length {found[1]['peak'] / found[0]['peak']:.2f} 1.1"
-    )
+    bench("import_peak_memory_at_five_times_the_length_ratio", found[1]["peak"] / found[0]["peak"], 1.1)
 
 
 if __name__ == "__main__":

@@ -59,7 +59,7 @@ def sums(store, modality, places, track):
     values = []
     for chromosome, start, end in places:
         first, last = start // step * step, -(-end // step) * step
-        read = store.read(modality, Interval(chromosome, first, last), [track]).astype(np.float32)
+        read = store.read(modality, Interval(chromosome, int(first), int(last)), [track]).astype(np.float32)
         values.append(np.nanmean(read) / step)
     return np.array(values)
 
@@ -83,9 +83,10 @@ def tss(spans, strand):
 def test_starts_of_transcripts_are_where_genes_start(make_store, genes):
     store, spans = make_store("hg19"), genes
     for track, (own, other) in enumerate(("+-", "-+")):
-        at = [("chr22", p - 250, p + 250) for p in tss(spans, own)]
-        away = [("chr22", p + 5_000, p + 5_500) for p in tss(spans, own)]
-        against = [("chr22", p - 250, p + 250) for p in tss(spans, other)]
+        # Narrow: transcription starts in the other direction 100 to 200 bp upstream.
+        at = [("chr22", p - 50, p + 50) for p in tss(spans, own)]
+        away = [("chr22", p + 5_000, p + 5_100) for p in tss(spans, own)]
+        against = [("chr22", p - 50, p + 50) for p in tss(spans, other)]
         signal = sums(store, "procap", at, track).mean()
         assert signal > 10 * sums(store, "procap", away, track).mean()
         assert signal > 2 * sums(store, "procap", against, track).mean()
