@@ -17,6 +17,7 @@ from ag_data.store import JUNCTION_COLUMNS, STATISTICS
 from ag_data.store_writer import StoreWriter, as_stored, blocks, count, count_nothing
 
 _PIECE = 1 << 20  # positions asked of a source at a time
+_WINDOW = 1 << 17  # bp in a chunk at most: a common length of windows
 
 # (what is being done, base pairs done, base pairs in all)
 Progress = Callable[[str, int, int], None]
@@ -89,7 +90,8 @@ class ModalityJob:
         shape = (-(-length // self.resolution), *band, tracks)
         dims = ("position", "offset", "track") if band else ("position", "track")
         fresh = (name, 0) not in self.writer.statistics
-        array = self.writer.array(name, shape, dims, self.attrs["dtype"], fresh)
+        most = max(1, _WINDOW // self.resolution)
+        array = self.writer.array(name, shape, dims, self.attrs["dtype"], fresh, most)
         step, collected = max(1, _PIECE // self.resolution), []
         measured = self._windows(chromosome)
         for number, first, last in blocks(array):

@@ -49,13 +49,15 @@ class StoreWriter:
         group = zarr.open_group(self.store, path=modality, mode="a", zarr_format=3)
         group.attrs.update(dict(attrs))
 
-    def array(self, name: str, shape: tuple[int, ...], dims: tuple[str, ...], dtype: str, fresh: bool) -> zarr.Array:
-        """The array `name`, emptied if `fresh`. Blocks to be written are its shards: `blocks`."""
+    def array(
+        self, name: str, shape: tuple[int, ...], dims: tuple[str, ...], dtype: str, fresh: bool, most: int | None = None
+    ) -> zarr.Array:
+        """The array `name`, emptied if `fresh`, in chunks of at most `most` rows. To be written in its `blocks`."""
         group = zarr.open_group(self.store, path=str(pathlib.PurePosixPath(name).parent), mode="a", zarr_format=3)
         leaf = pathlib.PurePosixPath(name).name
         if not fresh:
             return group[leaf]  # pyright: ignore[reportReturnType]
-        chunks, shards = chunk_and_shard(shape, np.dtype(dtype).itemsize)
+        chunks, shards = chunk_and_shard(shape, np.dtype(dtype).itemsize, most)
         return group.create_array(
             leaf,
             shape=shape,

@@ -143,7 +143,7 @@ def plot(
     from ag_core.genome import Interval
 
     from ag_data.annotation import read_gtf
-    from ag_data.plot import plot_store
+    from ag_data.plot import plot_store, save
     from ag_data.store import open_store
 
     try:
@@ -159,7 +159,7 @@ def plot(
         annotation=read_gtf(gtf) if gtf else None,
         title=title or None,
     )
-    figure.savefig(output, dpi=150)
+    save(figure, output)
     typer.echo(f"-> {output}", err=True)
 
 

@@ -17,11 +17,18 @@ LARGEST_HALF = float(np.finfo(np.float16).max)
 _CHUNK, _SHARD = 1 << 20, 1 << 26  # bytes
 
 
-def chunk_and_shard(shape: tuple[int, ...], itemsize: int) -> tuple[tuple[int, ...], tuple[int, ...] | None]:
-    """Chunks cut the first dimension only, into powers of two; None where one shard would hold a single chunk."""
+def chunk_and_shard(
+    shape: tuple[int, ...], itemsize: int, most: int | None = None
+) -> tuple[tuple[int, ...], tuple[int, ...] | None]:
+    """Chunks cut the first dimension only, into powers of two; None where one shard would hold a single chunk.
+
+    A chunk has at most `most` rows: one that is longer than what is read of it is decoded in vain.
+    """
     first, *rest = (max(1, size) for size in shape)
     row = math.prod(rest) * itemsize
     chunk = 1 << max(0, (2 * _CHUNK // row).bit_length() - 1)
+    if most is not None:
+        chunk = min(chunk, 1 << (most.bit_length() - 1))
     if chunk >= first:
         return (first, *rest), None
     shard = chunk * max(1, min(_SHARD // (chunk * row), -(-first // chunk)))

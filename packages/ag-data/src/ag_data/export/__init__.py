@@ -1,4 +1,4 @@
-"""Predictions as files: a zarr store, and what other tools read. This file is the table of contents."""
+"""Predictions and tracks of stores as files: zarr, and what other tools read. This file is the table of contents."""
 
 from ag_core.lazy import lazy_names
 
@@ -15,6 +15,8 @@ _NAMES = {
     "write_bigwigs": "bigwig",
     "write_bedpe": "junctions",
     "write_cooler": "contact_maps",
+    # Measured tracks
+    "export_store": "store_tracks",
 }
 
 __getattr__, __dir__, __all__ = lazy_names(__name__, _NAMES)

@@ -8,14 +8,14 @@ entry; NaN is left out.
 import itertools
 import json
 import pathlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import pybigtools
 import xarray as xr
 from ag_core.errors import InputError
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from ag_data.cache import replacing
 from ag_data.export.tree import (
@@ -43,7 +43,7 @@ def check_bigwigs(tree: xr.DataTree, path: pathlib.Path) -> tuple[dict[tuple[str
     Raises InputError for a single file with many tracks, regions that overlap, no track at all, another folder.
     """
     groups = _groups(tree)
-    files = _files(groups)
+    files = name_files({key: leaves[0][2] for key, leaves in groups.items()})
     if path.suffix.lower() not in SUFFIXES:
         check_folder(path)
     elif len(files) > 1:
@@ -99,15 +99,14 @@ def _groups(tree: xr.DataTree) -> dict[tuple[str, str], Leaves]:
     return groups
 
 
-def _files(groups: Mapping[tuple[str, str], Leaves]) -> dict[str, dict[str, Any]]:
-    """Files in the order of tracks, each with what is known of its track."""
+def name_files(tables: Mapping[tuple[str, str], xr.Dataset]) -> dict[str, dict[str, Any]]:
+    """A file for each track of each (allele, modality) -> track table, with what is known of the track."""
     files: dict[str, dict[str, Any]] = {}
-    for key, leaves in groups.items():
-        dataset = leaves[0][2]
-        for index, label in enumerate(track_labels(dataset)):
+    for key, table in tables.items():
+        for index, label in enumerate(track_labels(table)):
             stem = ".".join(filter(None, (*key, file_name(label))))
             name = f"{stem}.bw" if f"{stem}.bw" not in files else f"{stem}.{index}.bw"
-            columns = {str(k): v.values[index] for k, v in dataset.coords.items() if v.dims == ("track",)}
+            columns = {str(k): v.values[index] for k, v in table.variables.items() if v.dims == ("track",)}
             about = {k: v.item() if isinstance(v, np.generic) else v for k, v in columns.items()}
             files[name] = {"group": key, "allele": key[0], "modality": key[1], **about}
     return files
@@ -130,30 +129,37 @@ def _write_tracks(leaves: Leaves, lengths: Mapping[str, int], paths: list[pathli
 
 
 def _write_track(datasets: list[xr.Dataset], lengths: Mapping[str, int], path: pathlib.Path, signal: Signal) -> None:
+    chromosomes = sorted({interval_of(dataset).chromosome for dataset in datasets})
+    entries = itertools.chain.from_iterable(runs(dataset, lengths, signal(dataset)) for dataset in datasets)
+    write_entries(path, {name: lengths[name] for name in chromosomes}, entries)
+
+
+def write_entries(path: pathlib.Path, lengths: Mapping[str, int], entries: Iterable[Entry]) -> None:
+    """A bigWig of entries that are sorted by chromosome and start.
+
+    Raises what making an entry raises, and RuntimeError when there is none or not all have arrived in the file.
+    """
     # pybigtools prints errors and goes on, so what went wrong, and whether all arrived, is found out here.
     problems: list[BaseException] = []
     covered = 0
 
-    def entries() -> Iterator[Entry]:
+    def watched() -> Iterator[Entry]:
         nonlocal covered
         try:
-            for dataset in datasets:
-                for entry in runs(dataset, lengths, signal(dataset)):
-                    covered += entry[2] - entry[1]
-                    yield entry
+            for entry in entries:
+                covered += entry[2] - entry[1]
+                yield entry
         except BaseException as error:  # raised again below
             problems.append(error)
 
-    chromosomes = sorted({interval_of(dataset).chromosome for dataset in datasets})
-    stream = entries()
+    stream = watched()
     start = next(stream, None)
     if start is not None:
-        everything = itertools.chain([start], stream)
-        pybigtools.open(str(path), "w").write({name: lengths[name] for name in chromosomes}, everything)
+        pybigtools.open(str(path), "w").write(dict(lengths), itertools.chain([start], stream))
     if problems:
         raise problems[0]
     if start is None:
-        raise RuntimeError(f"{path.name}: the track has no value on {', '.join(chromosomes)}")
+        raise RuntimeError(f"{path.name}: the track has no value on {', '.join(lengths)}")
     with pybigtools.open(str(path)) as written:
         found = int(written.info()["summary"]["basesCovered"])
     if found != covered:
@@ -165,13 +171,19 @@ def runs(dataset: xr.Dataset, lengths: Mapping[str, int], signal: Float[np.ndarr
     interval, region = interval_of(dataset), interval_of(dataset, "region")
     low, high = max(region.start, 0), min(region.end, lengths[region.chromosome])
     edges = interval.start + dataset.attrs["resolution"] * np.arange(len(signal) + 1)
-    edges = np.clip(edges, low, max(low, high))
-    inside = (edges[1:] > edges[:-1]) & np.isfinite(signal)
-    starts, ends, values = edges[:-1][inside], edges[1:][inside], signal[inside]
+    columns = join_bins(np.clip(edges, low, max(low, high)), signal)
+    for start, end, value in zip(*(column.tolist() for column in columns), strict=True):
+        yield region.chromosome, start, end, value
+
+
+def join_bins(
+    edges: Int[np.ndarray, " edge"], values: Float[np.ndarray, " position"]
+) -> tuple[Int[np.ndarray, " run"], Int[np.ndarray, " run"], Float[np.ndarray, " run"]]:
+    """Starts, ends and values of runs of neighbouring bins of equal value; NaN and empty bins are left out."""
+    inside = (edges[1:] > edges[:-1]) & np.isfinite(values)
+    starts, ends, values = edges[:-1][inside], edges[1:][inside], values[inside]
     first = np.ones(len(values), bool)
     first[1:] = (values[1:] != values[:-1]) | (starts[1:] != ends[:-1])
     begins = np.flatnonzero(first)
     lasts = np.append(begins, len(values))[1:] - 1
-    columns = (starts[begins], ends[lasts], values[begins])
-    for start, end, value in zip(*(column.tolist() for column in columns), strict=True):
-        yield region.chromosome, start, end, value
+    return starts[begins], ends[lasts], values[begins]

@@ -9,6 +9,7 @@ are of one size; for a window off the grid, the stretches before and after it ar
 """
 
 import pathlib
+from collections.abc import Iterable, Mapping
 
 import cooler
 import numpy as np
@@ -52,27 +53,53 @@ def write_cooler(tree: xr.DataTree, path: pathlib.Path) -> list[str]:
     """
     leaves = check_cooler(tree, path)
     resolution, labels = leaves[0][2].attrs["resolution"], track_labels(leaves[0][2])
-    groups = [f"resolutions/{resolution}"] if path.suffix == ".mcool" else ["/"]
-    if len(labels) > 1:
-        groups = [file_name(label) for label in labels]
-        groups = [name if groups.count(name) == 1 else f"{name}.{i}" for i, name in enumerate(groups)]
+    groups = map_groups(path, labels, resolution)
     bins = _bins(leaves, chromosomes_of(tree), resolution)
     with replacing(path) as (scratch,):
         for track, group in enumerate(groups):
             pixels = pd.concat([_pixels(dataset, bins, track) for _, _, dataset in leaves], ignore_index=True)
             metadata = {"track": labels[track], **{str(key): str(value) for key, value in tree.attrs.items()}}
-            cooler.create_cooler(
-                f"{scratch}::{group}",
-                bins,
-                pixels,
-                columns=["count"],
-                dtypes={"count": np.float32},
-                symmetric_upper=True,
-                ordered=True,
-                metadata=metadata,
-                mode="a" if track else "w",
-            )
-    return [str(path) if group == "/" else f"{path}::/{group}" for group in groups]
+            write_map(f"{scratch}::{group}", bins, pixels, metadata, append=track > 0)
+    return [map_uri(path, group) for group in groups]
+
+
+def map_groups(path: pathlib.Path, labels: list[str], resolution: int) -> list[str]:
+    """Where in the file the map of each track lies."""
+    if path.suffix == ".mcool":
+        return [f"resolutions/{resolution}"]
+    if len(labels) == 1:
+        return ["/"]
+    names = [file_name(label) for label in labels]
+    return [name if names.count(name) == 1 else f"{name}.{i}" for i, name in enumerate(names)]
+
+
+def map_uri(path: pathlib.Path, group: str) -> str:
+    """What cooler calls a map."""
+    return str(path) if group == "/" else f"{path}::/{group}"
+
+
+def write_map(
+    uri: str,
+    bins: pd.DataFrame,
+    pixels: pd.DataFrame | Iterable[pd.DataFrame],
+    metadata: Mapping[str, str],
+    *,
+    append: bool,
+    assembly: str | None = None,
+) -> None:
+    """One cooler of pixels (upper triangle) that are sorted by their bins."""
+    cooler.create_cooler(
+        uri,
+        bins,
+        pixels,
+        columns=["count"],
+        dtypes={"count": np.float32},
+        symmetric_upper=True,
+        ordered=True,
+        metadata=dict(metadata),
+        assembly=assembly,
+        mode="a" if append else "w",
+    )
 
 
 def _bins(leaves: list[tuple[str, str, xr.Dataset]], lengths: dict[str, int], resolution: int) -> pd.DataFrame:

@@ -2,7 +2,8 @@
 
 Each side is the exonic base beside the intron: `start1 end1` the one left of it, `start2 end2` the one right of it
 (0-based half-open), so the intron is [end1, start2). The ten columns of BEDPE come first (score: the largest count of
-any track), then one column with the count of each track. Lines are sorted by chromosome and intron.
+any track), then one column with the count of each track, nan where it was not measured. Lines are sorted by chromosome
+and intron.
 """
 
 import pathlib
@@ -64,7 +65,7 @@ def _lines(dataset: xr.Dataset, number: int) -> list[str]:
     counts = values_of(dataset).values.astype(np.float32)
     # The shortest text that gives the same float32 back.
     texts = counts.astype("U32")
-    largest = np.max(counts, axis=1, initial=0).astype("U32")
+    largest = np.max(np.nan_to_num(counts), axis=1, initial=0).astype("U32")
     columns = zip(*(dataset[name].values.tolist() for name in ("start", "end", "strand")), strict=True)
     return [
         f"{chromosome}\t{start - 1}\t{start}\t{chromosome}\t{end}\t{end + 1}\tjunction{number + row}\t"

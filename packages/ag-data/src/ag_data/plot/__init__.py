@@ -11,6 +11,15 @@ _NAMES = {
     "plot_outputs": "outputs",
     "draw_contact_map": "contact_map",
     "draw_arcs": "arcs",
+    # Any region of a store, and its parts from xarray
+    "plot_store": "store_view",
+    "save": "store_view",
+    "read_window": "windows",
+    "draw_track": "signal",
+    "draw_sites": "sites",
+    "draw_sashimi": "sashimi",
+    "draw_contacts": "contact_map",
+    "draw_annotation": "transcripts",
     # Genes
     "GeneModel": "transcripts",
     "gene_models": "transcripts",

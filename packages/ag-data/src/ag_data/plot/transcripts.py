@@ -1,18 +1,18 @@
 """The gene panel: exons as boxes, introns as lines with arrows along the strand, names above."""
 
 import dataclasses
+import functools
 from collections.abc import Collection, Sequence
-from typing import cast
 
 import matplotlib.axes
 import numpy as np
 from ag_core.genome import Interval
 from jaxtyping import Int
-from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
-from matplotlib.textpath import TextPath
+from matplotlib.textpath import text_to_path
 
 from ag_data.annotation import Annotation
+from ag_data.plot.axes import new_axes, set_view, width_in_points
 
 COLOR = "#3b3b58"
 FONT_SIZE = 7.5
@@ -137,11 +137,37 @@ def _label_start(model: GeneModel, view: Interval, scale: float) -> float:
     return max(view.start, min(max(model.start, view.start), view.end - _width(model.label) * scale))
 
 
+@functools.lru_cache(maxsize=1 << 14)
 def _width(text: str) -> float:
     """Width of a name in points."""
-    if not text:
-        return 0.0
-    return float(TextPath((0, 0), text, size=FONT_SIZE, prop=FontProperties(style="italic")).get_extents().width)
+    font = FontProperties(style="italic", size=FONT_SIZE)
+    return float(text_to_path.get_text_width_height_descent(text, font, ismath=False)[0]) if text else 0.0
+
+
+def draw_annotation(
+    annotation: Annotation,
+    view: Interval,
+    ax: matplotlib.axes.Axes | None = None,
+    *,
+    every_transcript: bool = False,
+    gene_types: Collection[str] | str | None = None,
+) -> matplotlib.axes.Axes:
+    """Draws the genes in view, or every transcript (see `gene_models`), and returns the axes."""
+    models = gene_models(annotation, view, every_transcript=every_transcript, gene_types=gene_types)
+    if ax is None:
+        rows = place(models, view, 9 * 72)
+        ax = new_axes(None, 0.6 + panel_height(rows))
+    rows = place(models, view, width_in_points(ax))
+    draw_genes(ax, models, view, rows)
+    set_view(ax, view)
+    ax.spines["left"].set_visible(False)
+    return ax
+
+
+def panel_height(rows: Sequence[int | None]) -> float:
+    """Inches that the rows of `place` need."""
+    used = max((row + 1 for row in rows if row is not None), default=0)
+    return (used + 0.5 * (None in rows)) * ROW_HEIGHT
 
 
 def draw_genes(
@@ -154,7 +180,7 @@ def draw_genes(
     used = max((row for row in rows if row is not None), default=0) + 1
     missing = sum(row is None for row in rows)
     axes.set(xlim=(view.start + 0.5, view.end + 0.5), ylim=(used + (0.5 if missing else 0), 0), yticks=[])
-    scale = view.width / (axes.get_position().width * cast(Figure, axes.figure).get_figwidth() * 72)
+    scale = view.width / width_in_points(axes)
     for model, row in zip(models, rows, strict=True):
         if row is not None:
             _draw(axes, model, row, view, scale)
