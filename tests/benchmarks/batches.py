@@ -32,6 +32,7 @@ from ag_data.sampling import Uniform
 from ag_data.store import TrackStore, open_store
 from ag_data.streams import Stream, Wanted
 from parts.bigwigs import dense_signal, write_bigwig, write_fasta
+from parts.environments import run_again
 from parts.measure import bench, busy, machine, resident, say
 from parts.peer import Peer, read_row, start_worker
 
@@ -139,7 +140,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="0.5 Mb instead of 2 Mb, fewer batches, memory over 100")
     arguments = parser.parse_args()
     if importlib.util.find_spec("pyBigWig") is None:
-        raise SystemExit("pyBigWig, the peer, is not in this environment; install it there")
+        run_again("bench-peers")
     warning = busy()
     length, batches, long = (1 << 19, 3, 100) if arguments.quick else (1 << 21, 6, 1000)
     say(machine("ag-data", "zarr", "numpy", "jax", "pyBigWig", "pyfaidx"))

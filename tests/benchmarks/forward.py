@@ -10,14 +10,13 @@ import argparse
 import json
 import os
 import pathlib
-import shutil
-import subprocess
 import sys
 import tempfile
 
 import numpy as np
 from ag_core.model_spec import ModelSpec
 from ag_core.schema import is_padding
+from parts.environments import hatch
 from parts.full import full_spec
 from parts.measure import GB, bench, busy, say
 from parts.worker import Worker
@@ -33,21 +32,6 @@ HEADS = {
     "splice_site_usage": "splice_sites_usage",
     "splice_junctions": "splice_sites_junction",
 }
-
-
-def hatch(*arguments: str) -> str:
-    """Output of a hatch command, run as if outside of any environment. Raises SystemExit with hatch's words."""
-    inherited = {k: v for k, v in os.environ.items() if k not in ("HATCH_ENV_ACTIVE", "HATCH_ENV", "VIRTUAL_ENV")}
-    command = [shutil.which("hatch") or "hatch", "--no-color", *arguments]
-    try:
-        done = subprocess.run(
-            command, cwd=HERE.parents[1], env=inherited, stdin=subprocess.DEVNULL, capture_output=True, text=True
-        )
-    except FileNotFoundError:
-        raise SystemExit("hatch was not found on PATH: install it, or say --rival PYTHON") from None
-    if done.returncode:
-        raise SystemExit(f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}")
-    return done.stdout.strip()
 
 
 def rival_python(create: bool) -> str | None:

@@ -27,6 +27,6 @@ def ag_sources():
 @hookimpl
 def ag_commands():
     return [
-        Plugin("genome", "ag_data.commands:genome", "keep genomes as codes, make tables of splice and polyadenylation sites"),
+        Plugin("genome", "ag_data.commands:genome", "keep genomes as codes, make tables of splice and polyA sites"),
         Plugin("tracks", "ag_data.tracks_commands:tracks", "make, check, describe and export track stores"),
     ]

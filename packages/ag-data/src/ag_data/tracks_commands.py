@@ -89,16 +89,14 @@ def doctor(
     from ag_data.doctor import examine, write_report
 
     report = examine(subject, genome=genome, annotation=gtf, train=train, held_out=held_out)
-    rows = report.table().to_dict(orient="records")
     if output is not None:
         write_report(report, output)
     if json_:
-        print(json.dumps(rows, indent=1))
-    elif rows:
-        _print_table(rows)
-    errors = sum(row["severity"] == "error" for row in rows)
-    typer.echo(f"{subject}: {errors} errors, {len(rows) - errors} warnings", err=True)
-    raise typer.Exit(2 if errors else 0)
+        found = report.table().to_dict(orient="records")
+        print(json.dumps({"findings": found, "examined": dict(report.examined), "not checked": report.notes}, indent=1))
+    else:
+        typer.echo(str(report))
+    raise typer.Exit(2 if report.worst == "error" else 0)
 
 
 @tracks.command()
@@ -119,9 +117,7 @@ def export(
     from ag_data.store import open_store
 
     chosen = [name.strip() for name in chromosomes.split(",") if name.strip()] or None
-    written = export_store(
-        open_store(store), output, modality=modality, tracks=query, chromosomes=chosen, force=force
-    )
+    written = export_store(open_store(store), output, modality=modality, tracks=query, chromosomes=chosen, force=force)
     shown = ", ".join(map(str, written[:3])) + (f" and {len(written) - 3:,} more" if len(written) > 3 else "")
     typer.echo(f"-> {shown}", err=True)
     if json_:
