@@ -79,7 +79,7 @@ def open_parts(manifest: Manifest, chromosomes: Mapping[str, int], partial: Iter
     parts = [
         _open(manifest, track, path, strand, chromosomes, frozenset(partial))
         for track in manifest.tracks
-        for strand, path in _files(track)
+        for strand, path in files_of(track)
     ]
     for modality in dict.fromkeys(part.modality for part in parts):
         own = [part for part in parts if part.modality == modality]
@@ -118,7 +118,8 @@ def digest_files(paths: Iterable[pathlib.Path]) -> str:
     return total.hexdigest()
 
 
-def _files(track: Track) -> list[tuple[str | None, Path]]:
+def files_of(track: Track) -> list[tuple[str | None, Path]]:
+    """(strand, path) of an entry: one, or both of a stranded pair."""
     if not isinstance(track.path, dict):
         return [(track.strand, track.path)]
     return list(track.path.items())
@@ -139,7 +140,7 @@ def _open(
         # A cooler within a file is told after "::".
         if not pathlib.Path(str(one).partition("::")[0]).exists():
             raise InputError(f"{one} ({track.modality}) does not exist; paths are relative to the manifest")
-    options = _options(manifest, track, name)
+    options = options_of(manifest, track, name)
     try:
         source = registry().create("sources", name, paths[0] if isinstance(path, str) else paths, **options)
     except (TypeError, ValueError) as error:
@@ -151,10 +152,10 @@ def _open(
     if track.lengths == "check":
         known = {name: length for name, length in chromosomes.items() if name not in partial}
         _check_lengths(label, given, names, known)
-    return Part(track.modality, source, _table(track, strand, source, label, paths), names, absent, label)
+    return Part(track.modality, source, table_of(track, strand, source, label, paths), names, absent, label)
 
 
-def _options(manifest: Manifest, track: Track, name: str) -> dict[str, Any]:
+def options_of(manifest: Manifest, track: Track, name: str) -> dict[str, Any]:
     """Constructor options; files among them are located, the modality's resolution is the default."""
     target = registry().load("sources", name)
     known = {key: value for key, value in list(inspect.signature(target).parameters.items())[1:]}
@@ -206,7 +207,7 @@ def _check_lengths(
             )
 
 
-def _table(
+def table_of(
     track: Track, strand: str | None, source: AbstractSource, label: str, paths: list[pathlib.Path]
 ) -> xr.Dataset:
     """The source's table with the manifest's columns over it."""
