@@ -219,6 +219,22 @@ def test_unknown_keys_of_a_manifest_are_named(tmp_path):
         read_manifest(tmp_path / "m.yaml")
 
 
+def test_a_table_of_targets_is_a_manifest(world, capsys):
+    folder, files, _ = world
+    lines = ["\tidentifier\tfile\tclip\tclip_soft\tscale\tsum_stat\tstrand_pair\tdescription"]
+    for row, (sign, file, pair) in enumerate([("+", "plus", 1), ("-", "minus", 0)]):
+        lines.append(f"{row}\tENC1{sign}\t{file}.bw\t384\t64\t1.0\tsum_sqrt\t{pair}\tCAGE:K562")
+    (folder / "targets.txt").write_text("\n".join(lines) + "\n")
+    command = ["tracks", "import", str(folder / "targets.txt"), "-o", str(folder / "t.zarr"), "--organism", "human"]
+    assert cli.run([*command, "--genome", str(folder / "genome.fa")]) == 0
+    made = open_store(folder / "t.zarr")
+    assert made.tracks("cage")["strand"].values.tolist() == ["+", "-"]
+    read = made.read("cage", Interval("chr2", 0, LENGTHS["chr2"]))
+    np.testing.assert_array_equal(read[:, 1], files["minus"]["chr2"])
+    assert cli.run(["tracks", "import", str(folder / "targets.txt"), "-o", str(folder / "u.zarr")]) == 2
+    assert "genome: field required; organism: field required" in capsys.readouterr().err
+
+
 def test_stores_that_cannot_be_read(world, store, tmp_path):
     with pytest.raises(InputError, match="is no track store; expected a folder made by"):
         open_store(tmp_path / "none.zarr")

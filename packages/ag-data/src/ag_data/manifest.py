@@ -127,11 +127,13 @@ class Manifest(pydantic.BaseModel):
 def read_manifest(path: str | os.PathLike[str], **overrides: Any) -> Manifest:
     """Reads a manifest; `overrides` replace what it says at the top (genome, organism, ...).
 
-    Raises InputError for a file that is missing or not YAML, and for unknown or wrong keys, naming each.
+    A file ending in .txt is a Borzoi table of targets; `genome` and `organism` then have to be given. Raises InputError
+    for a file that is missing or not YAML, and for unknown or wrong keys, naming each.
     """
     path = pathlib.Path(path)
     try:
-        content = yaml.safe_load(path.read_text())
+        text = path.read_text()
+        content = {"targets": path.name} if path.suffix == ".txt" else yaml.safe_load(text)
     except OSError as error:
         raise InputError(f"manifest {path} cannot be read ({error.strerror}); check the path") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:

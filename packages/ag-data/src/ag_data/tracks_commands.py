@@ -24,9 +24,12 @@ def _tracks() -> None:
 
 @tracks.command("import")
 def import_(
-    manifest: Annotated[pathlib.Path, typer.Argument(help="YAML: genome, organism and files")],
+    manifest: Annotated[
+        pathlib.Path, typer.Argument(help="YAML: genome, organism and files; or targets.txt of Borzoi")
+    ],
     output: Annotated[pathlib.Path, typer.Option("-o", "--output", help="store to make, or to add to (.zarr)")],
     genome: Annotated[pathlib.Path | None, typer.Option(help="FASTA; instead of the manifest's")] = None,
+    organism: Annotated[str | None, typer.Option(help="instead of the manifest's")] = None,
     chromosomes: Annotated[str, typer.Option(help="such as chr20,chr22; instead of the manifest's")] = "",
     replace: Annotated[bool, typer.Option("--replace", help="replace tracks of the same name")] = False,
     threads: Annotated[int, typer.Option(min=1, help="files read at a time")] = 2,
@@ -42,7 +45,7 @@ def import_(
 
     console = Console(stderr=True, quiet=quiet)
     chosen = [name.strip() for name in chromosomes.split(",") if name.strip()]
-    read = read_manifest(manifest, genome=genome, chromosomes=chosen or None)
+    read = read_manifest(manifest, genome=genome, organism=organism, chromosomes=chosen or None)
     if plan:
         rows = plan_import(read)
         print(json.dumps(rows, indent=1)) if json_ else _print_table(rows)
