@@ -20,6 +20,8 @@ from ag_data.sources.values import bin_values, check_gaps, check_scale, track_na
 
 _DAMAGED = (cast(Any, pybigtools).BBIReadError, OSError)
 _MAGIC = b"\x26\xfc\x8f\x88"
+# pybigtools keeps what it has read of an open file, so the file is opened anew after so many bases.
+_KEPT = 1 << 25
 
 
 class BigWigSource(AbstractSource):
@@ -51,7 +53,7 @@ class BigWigSource(AbstractSource):
         if start not in (_MAGIC, _MAGIC[::-1]):
             raise InputError(f"{self._path} is not a bigWig file (its first bytes are {start.hex()}); check the path")
         try:
-            self._file = cast(Any, pybigtools.open(str(self._path)))
+            self._file, self._read = cast(Any, pybigtools.open(str(self._path))), 0
             self._chromosomes = dict(self._file.chroms())
             self._summary = dict(self._file.info()["summary"])
             if not whole:  # the file ends without the mark that writers put there, so its last parts are tried
@@ -70,6 +72,10 @@ class BigWigSource(AbstractSource):
     def read(self, interval: Interval) -> Float[np.ndarray, "position 1"]:
         """Sums over bins. Raises InputError where the file is damaged."""
         try:
+            self._read += interval.width
+            if self._read > _KEPT:
+                self._file.close()
+                self._file, self._read = cast(Any, pybigtools.open(str(self._path))), interval.width
             values = self._file.values(interval.chromosome, interval.start, interval.end, fillna=None)
         except _DAMAGED as error:
             raise self._damaged(error) from error
