@@ -57,6 +57,7 @@ def loss_of(model, batch, **options):
     return training.model_loss(model, batch["dna"], batch["organism"], batch["targets"], **options)
 
 
+@pytest.mark.slow
 def test_a_fresh_model_trains(fresh, batch):
     """All parts of the loss finite, all of them lower after some steps, running moments moved, dropout on."""
     optimiser = optax.adam(3e-3)
@@ -86,6 +87,7 @@ def test_a_fresh_model_trains(fresh, batch):
     assert bool(jnp.all(moment != fresh.backbone.embedder_1.norm.second_moment))
 
 
+@pytest.mark.slow
 def test_dropout_needs_a_key_and_changes_the_outcome(fresh, batch):
     model = training_mode(fresh, dropout=0.5)
     of_key = eqx.filter_jit(lambda key: loss_of(model, batch, key=key)[0])
@@ -107,6 +109,7 @@ def test_a_frozen_backbone_gets_no_gradient_and_weights_weigh(fresh, batch):
     assert not bool(jnp.any(gradient.heads["cage"].linears[1].weight))
 
 
+@pytest.mark.slow
 def test_loss_and_batch_moments_do_not_depend_on_the_mesh(fresh, batch):
     """Spread over data=2 x seq=4 devices, batch norms still see the whole batch."""
     model = training_mode(fresh)
