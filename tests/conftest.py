@@ -1,5 +1,7 @@
 """Options and fixtures for all tests."""
 
+import pathlib
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -21,6 +23,17 @@ def pytest_addoption(parser):
         default=None,
         help="folder of golden files (default: ../shared/golden/open, else the bundled ones)",
     )
+    parser.addoption("--shared", default=None, help="folder of the large real data sets (default: ../shared/data)")
+
+
+@pytest.fixture(scope="session")
+def shared(request):
+    """The folder of large real data sets; who asks for tests of these and has none is told so, not passed over."""
+    chosen = request.config.getoption("--shared")
+    folder = pathlib.Path(chosen) if chosen else pathlib.Path(__file__).parents[2] / "shared" / "data"
+    if not folder.is_dir():
+        pytest.fail(f"{folder} is no folder of real data sets; say where they are: --shared DIR")
+    return folder
 
 
 @pytest.fixture

@@ -16,21 +16,16 @@ from ag_data.sources.borzoi import write_windows_fasta
 from scipy.stats import spearmanr
 
 ROOT = pathlib.Path(__file__).parents[2]
-DATA = ROOT.parent / "shared" / "data"
 MANIFESTS = ROOT / "docs" / "manifests"
-TRACKS = DATA / "hg19_tracks"
-pytestmark = [
-    pytest.mark.real_data,
-    pytest.mark.skipif(not DATA.exists(), reason="needs the large real data sets"),
-]
+pytestmark = pytest.mark.real_data
 
 
 @pytest.fixture(scope="module")
-def make_store(tmp_path_factory):
+def make_store(tmp_path_factory, shared):
     """The store of a manifest, made once."""
     folder = tmp_path_factory.mktemp("stores")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AG_DATA", str(DATA))
+        patch.setenv("AG_DATA", str(shared))
         patch.setenv("AG_CACHE_DIR", str(folder / "cache"))
         made = {}
 
@@ -39,7 +34,7 @@ def make_store(tmp_path_factory):
                 shutil.copy(MANIFESTS / f"{name}.yaml", folder)
                 if name.startswith("borzoi"):
                     short = {"borzoi_human": "hg38", "borzoi_mouse": "mm10"}[name]
-                    tiny = DATA / "borzoi_tiny"
+                    tiny = shared / "borzoi_tiny"
                     windows = [tiny / f"{short}_{split}.npz" for split in ("train", "valid")]
                     write_windows_fasta(windows, tiny / short / "sequences.bed", folder / f"{name}.fa.gz")
                 import_tracks(read_manifest(folder / f"{name}.yaml"), folder / f"{name}.zarr")
@@ -50,7 +45,7 @@ def make_store(tmp_path_factory):
             fasta.write(b">chr1\n" + b"\n".join([b"N" * 1_000] * 249_250 + [b"N" * 621]) + b"\n")
         bam = folder / "reads" / "hg19_chr22_HCC1395_RNAseq.bam"
         bam.parent.mkdir()
-        shutil.copy(DATA / "fixtures" / "formats" / bam.name, bam)
+        shutil.copy(shared / "fixtures" / "formats" / bam.name, bam)
         pysam.index(str(bam))
         yield make
 
@@ -67,9 +62,9 @@ def sums(store, modality, places, track):
 
 
 @pytest.fixture(scope="module")
-def genes():
+def genes(shared):
     """Starts, ends and strands of transcripts on chr22, GENCODE."""
-    path = TRACKS / "chrX_20_22" / "gencode_lift37.exons.chr22.gtf.gz"
+    path = shared / "hg19_tracks" / "chrX_20_22" / "gencode_lift37.exons.chr22.gtf.gz"
     columns = {0: "Chromosome", 2: "Feature", 3: "Start", 4: "End", 6: "Strand"}
     table = pd.read_csv(path, sep="\t", comment="#", header=None, usecols=[*columns]).rename(columns=columns)
     transcripts = table[table["Feature"] == "transcript"]
@@ -104,11 +99,11 @@ def test_promoter_marks_are_at_promoters(make_store, genes):
         assert at > 3 * away, name
 
 
-def test_rna_is_in_exons(make_store):
+def test_rna_is_in_exons(make_store, shared):
     """The reads lie on chr1, for which there is no annotation: their own gaps tell introns from exons."""
     store = make_store("hg19")
     gaps = set()
-    with pysam.AlignmentFile(str(DATA / "fixtures/formats/hg19_chr22_HCC1395_RNAseq.bam"), check_sq=False) as bam:
+    with pysam.AlignmentFile(str(shared / "fixtures/formats/hg19_chr22_HCC1395_RNAseq.bam"), check_sq=False) as bam:
         for read in bam:
             blocks = read.get_blocks()
             gaps |= {(a[1], b[0]) for a, b in itertools.pairwise(blocks) if b[0] - a[1] > 200}
@@ -138,10 +133,10 @@ def at(sites, column):
 
 
 @pytest.mark.parametrize("modality", ["splice_sites", "splice_junctions"])
-def test_introns_start_with_gt_and_end_with_ag(make_store, modality):
+def test_introns_start_with_gt_and_end_with_ag(make_store, shared, modality):
     """Share of GT donors (GC counts too) and AG acceptors where the sequence is known: at least 97 %."""
     store = make_store("hg19")
-    genome = open_genome(DATA / "hg19_seq" / "chr22_partial.fa.gz")
+    genome = open_genome(shared / "hg19_seq" / "chr22_partial.fa.gz")
     whole = Interval("chr22", 0, store.chromosomes["chr22"])
     if modality == "splice_sites":
         sites = store.read(modality, whole)
@@ -182,12 +177,12 @@ def test_contacts_lose_their_decay(make_store):
         assert spearmanr(far[0][known], far[1][known]).statistic > 0.2
 
 
-def test_the_doctor_tells_fragments_that_were_not_shifted(make_store):
+def test_the_doctor_tells_fragments_that_were_not_shifted(make_store, shared):
     """Yeast ATAC: the manifest shifts them; the bigWig of cut sites that others made of them does not."""
     store = make_store("yeast")
     assert not [finding for finding in examine(store).findings if finding.check == "Tn5 shift"]
     manifest = read_manifest(MANIFESTS / "yeast.yaml")
-    raw = Track(path=str(DATA / "yeast" / "ATAC_SRR1822137_cuts.bw"), modality="atac")
+    raw = Track(path=str(shared / "yeast" / "ATAC_SRR1822137_cuts.bw"), modality="atac")
     found = examine(manifest.model_copy(update={"tracks": [raw]}))
     assert [finding.check for finding in found.findings] == ["Tn5 shift"]
 

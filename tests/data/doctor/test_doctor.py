@@ -1,7 +1,5 @@
 """The data doctor: planted faults are found, and clean data raise no alarm."""
 
-import pathlib
-
 import numpy as np
 import pytest
 import yaml
@@ -455,8 +453,6 @@ def test_reports_sort_and_count():
 
 # Real data
 
-SHARED = pathlib.Path(__file__).parents[4] / "shared" / "data"
-
 
 def examine_real(folder, **manifest):
     path = folder / "m.yaml"
@@ -465,22 +461,18 @@ def examine_real(folder, **manifest):
 
 
 @pytest.mark.real_data
-def test_a_real_atac_library_is_not_shifted(tmp_path):
-    if not SHARED.exists():
-        pytest.skip(f"{SHARED} is not there")
-    entry = {"path": str(SHARED / "yeast/ATAC_SRR1822137_500k.bedpe.gz"), "source": "fragments", "modality": "atac"}
+def test_a_real_atac_library_is_not_shifted(tmp_path, shared):
+    entry = {"path": str(shared / "yeast/ATAC_SRR1822137_500k.bedpe.gz"), "source": "fragments", "modality": "atac"}
     shifts = {"as 10x": {"shifted": True}, "shifted": {"shifted": False}}
     tracks = [entry | {"name": name, "options": {"kind": "fragments", **shift}} for name, shift in shifts.items()]
-    found = examine_real(tmp_path, genome=str(SHARED / "yeast/sacCer3.fa.gz"), tracks=tracks)
+    found = examine_real(tmp_path, genome=str(shared / "yeast/sacCer3.fa.gz"), tracks=tracks)
     assert found == {("Tn5 shift", "as 10x)")}
 
 
 @pytest.mark.real_data
 @pytest.mark.parametrize("swapped", [False, True])
-def test_real_strands_and_junctions_of_chromosome_22(tmp_path, swapped):
-    if not SHARED.exists():
-        pytest.skip(f"{SHARED} is not there")
-    folder = SHARED / "hg19_tracks"
+def test_real_strands_and_junctions_of_chromosome_22(tmp_path, shared, swapped):
+    folder = shared / "hg19_tracks"
     genes = str(folder / "chrX_20_22/gencode_lift37.exons.chr22.gtf.gz")
     tracks = [
         {"path": str(folder / "chr22/PINTS_pl.chr22.bw"), "strand": "-" if swapped else "+"},
@@ -490,6 +482,6 @@ def test_real_strands_and_junctions_of_chromosome_22(tmp_path, swapped):
     junctions = str(folder / "chr22/HCC1395_RNAseq_junctions.chr22.bed")
     tracks.append({"path": junctions, "source": "junctions", "modality": "splice_junctions"})
     tracks.append({"path": genes, "modality": "splice_sites"})
-    genome = str(SHARED / "hg19_seq/chr22_partial.fa.gz")
+    genome = str(shared / "hg19_seq/chr22_partial.fa.gz")
     found = examine_real(tmp_path, genome=genome, annotation=genes, chromosomes=["chr22"], tracks=tracks)
     assert {check for check, _ in found} == ({"strand"} if swapped else set())

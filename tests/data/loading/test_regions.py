@@ -1,7 +1,6 @@
 """Folds, blacklists and samplers: who may see what, and in which order."""
 
 import gzip
-import pathlib
 
 import numpy as np
 import pandas as pd
@@ -27,7 +26,6 @@ from ag_data.sampling import Anywhere, ByGene, ByPeak, Mix, Tiled, Uniform
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-SHARED = pathlib.Path(__file__).parents[4] / "shared" / "data"
 place = st.tuples(st.sampled_from(["chr1", "1", "chr2"]), st.integers(0, 60), st.integers(1, 30)).map(
     lambda x: (x[0], x[1], x[1] + x[2], "")
 )
@@ -298,9 +296,8 @@ def test_a_mix_goes_through_epochs_of_its_parts():
 
 
 @pytest.mark.real_data
-@pytest.mark.skipif(not SHARED.exists(), reason="no shared data")
-def test_published_windows_do_not_leak():
-    windows = read_folds(SHARED / "borzoi_tiny" / "hg38" / "sequences.bed")
+def test_published_windows_do_not_leak(shared):
+    windows = read_folds(shared / "borzoi_tiny" / "hg38" / "sequences.bed")
     split = split_labels(windows, length=131_072)
     assert (len(split["valid"]), len(windows)) == (10, 55)
     assert set(split["train"]["End"] - split["train"]["Start"]) == {131_072}

@@ -3,23 +3,12 @@
 import bz2
 import gzip
 import itertools
-import pathlib
 
 import numpy as np
 import pybigtools
 import pysam
 import pytest
 from ag_core.genome import Interval
-
-SHARED = pathlib.Path(__file__).resolve().parents[3].parent / "shared" / "data"
-
-
-@pytest.fixture
-def shared():
-    """The folder of large real data sets."""
-    if not SHARED.is_dir():
-        pytest.skip(f"{SHARED} is not there")
-    return SHARED
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import json
 import math
-import pathlib
 import struct
 import zlib
 
@@ -23,8 +22,6 @@ from ag_data.sources.windows import Windows
 from ag_data.targets_table import Target, manifest_entries, read_targets
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-TINY = pathlib.Path(__file__).parents[4] / "shared" / "data" / "borzoi_tiny"
 
 HEAD = "\tidentifier\tfile\tclip\tclip_soft\tscale\tsum_stat\tstrand_pair\tdescription\n"
 TARGETS = (
@@ -353,16 +350,15 @@ def test_tables_of_windows_that_are_refused(tmp_path):
 @pytest.mark.parametrize(
     ("genome", "split"), [("hg38", "train"), ("hg38", "valid"), ("mm10", "train"), ("mm10", "valid")]
 )
-def test_real_training_set(genome, split, tmp_path):
-    if not TINY.exists():
-        pytest.skip("no real data")
-    tables = {"bed": TINY / genome / "sequences.bed", "targets": TINY / genome / "targets.txt"}
-    source = BorzoiSource(TINY / f"{genome}_{split}.npz", **tables)
+def test_real_training_set(genome, split, tmp_path, shared):
+    tiny = shared / "borzoi_tiny"
+    tables = {"bed": tiny / genome / "sequences.bed", "targets": tiny / genome / "targets.txt"}
+    source = BorzoiSource(tiny / f"{genome}_{split}.npz", **tables)
     table, spans = source.tracks(), read_spans(tables["bed"])[split]
     partner = strand_partners(table)
     assert (table["name"].values[partner] == table["name"].values).all()
     assert (table["biosample_name"].values[partner] == table["biosample_name"].values).all()
-    with np.load(TINY / f"{genome}_{split}.npz") as file:
+    with np.load(tiny / f"{genome}_{split}.npz") as file:
         targets, sequences = file["target"], file["seq"]
     assays = table["assay"].values
     total = []
@@ -378,10 +374,10 @@ def test_real_training_set(genome, split, tmp_path):
     assert 0.005 < mean[assays == "CAGE"].mean() < 1  # 5' ends in 32 bp
     assert 0.1 < mean[assays == "DNASE"].mean() < 10
     if (genome, split) == ("hg38", "train"):
-        shard = BorzoiSource(TINY / "hg38/train-11.tfr", shard_size=4)
+        shard = BorzoiSource(tiny / "hg38/train-11.tfr", shard_size=4)
         place = Interval(spans[44].chromosome, spans[44].start // 32 * 32, -(-spans[44].end // 32) * 32)
         np.testing.assert_array_equal(shard.read(place), source.read(place))
-    assert write_windows_fasta([TINY / f"{genome}_{split}.npz"], tables["bed"], tmp_path / "a.fa") == len(spans)
+    assert write_windows_fasta([tiny / f"{genome}_{split}.npz"], tables["bed"], tmp_path / "a.fa") == len(spans)
     fasta = Fasta(tmp_path / "a.fa")
     for span, codes in zip(spans[:3], sequences[:3], strict=True):
         text = fasta.fetch(Interval(span.chromosome, span.start - 32_768, span.end + 32_768))

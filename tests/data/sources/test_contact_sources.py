@@ -1,7 +1,5 @@
 """Contact maps: what is expected, how maps get onto the grid, and the three kinds of files."""
 
-import pathlib
-
 import cooler
 import hictkpy
 import numpy as np
@@ -18,7 +16,6 @@ from ag_data.sources.pixels import PixelsSource
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-SHARED = pathlib.Path(__file__).parents[4] / "shared" / "data"
 EXACT = {"pseudo": 0.0, "smooth": 0, "min_coverage": 0.0}
 
 
@@ -306,11 +303,9 @@ REAL = {
 
 @pytest.mark.real_data
 @pytest.mark.parametrize("name", REAL)
-def test_real_maps(name):
-    if not (path := SHARED / name).exists():
-        pytest.skip(f"{name} is not there")
+def test_real_maps(name, shared):
     kind, chromosome, length, native = REAL[name]
-    source = kind(path)
+    source = kind(shared / name)
     values = read_all(source, length, chromosome)[..., 0].astype(np.float64)
     assert source.native == native
     expected = source._chromosome.expected

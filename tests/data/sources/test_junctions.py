@@ -1,7 +1,6 @@
 """Splice junctions: STAR and BED12 files, usage of sites, PSI, pooled replicates."""
 
 import gzip
-import pathlib
 
 import numpy as np
 import pytest
@@ -14,8 +13,6 @@ from ag_data.junction_counts import pool_replicates, psi3, psi5, site_usage
 from ag_data.sources.junctions import JunctionsSource
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-SHARED = pathlib.Path(__file__).parents[4] / "shared" / "data"
 
 # chromosome, intron (0-based half-open), strand, unique, multi, overhang
 INTRONS = [
@@ -236,13 +233,11 @@ def test_truncated_file(tmp_path):
 
 
 @pytest.mark.real_data
-def test_real_junctions_have_the_right_bases(tmp_path):
+def test_real_junctions_have_the_right_bases(tmp_path, shared):
     """Introns of an RNA-seq sample start with GT and end with AG, on their own strand."""
-    path = SHARED / "hg19_tracks/chr22/HCC1395_RNAseq_junctions.chr22.bed"
-    if not path.exists():
-        pytest.skip("no real data")
+    path = shared / "hg19_tracks/chr22/HCC1395_RNAseq_junctions.chr22.bed"
     for suffix in ("", ".fai", ".gzi"):
-        (tmp_path / f"a.fa.gz{suffix}").write_bytes((SHARED / f"hg19_seq/chr22_partial.fa.gz{suffix}").read_bytes())
+        (tmp_path / f"a.fa.gz{suffix}").write_bytes((shared / f"hg19_seq/chr22_partial.fa.gz{suffix}").read_bytes())
     genome, source = Fasta(tmp_path / "a.fa.gz"), JunctionsSource(path)
     table = source.read(Interval("22", 0, 51_304_566))
     assert (table.sizes["junction"], source.facts()["left_out"]["no_strand"]["junctions"]) == (4618, 0)

@@ -1,7 +1,5 @@
 """Splice sites as classes, from an annotation and from a table."""
 
-import pathlib
-
 import numpy as np
 import pytest
 from ag_core.cli import run
@@ -11,8 +9,6 @@ from ag_core.plugins import registry
 from ag_data.annotation import read_gtf
 from ag_data.gtf import read_table
 from ag_data.sources.splice_sites import SpliceSitesSource
-
-SHARED = pathlib.Path(__file__).parents[4] / "shared" / "data"
 
 # strand, exons (0-based half-open)
 TRANSCRIPTS = [
@@ -85,10 +81,8 @@ def test_files_that_are_refused(tmp_path):
 
 @pytest.mark.real_data
 @pytest.mark.parametrize("chromosome", ["chr20", "chr22", "chrX"])
-def test_real_annotation(chromosome):
-    path = SHARED / f"hg19_tracks/chrX_20_22/gencode_lift37.exons.{chromosome}.gtf.gz"
-    if not path.exists():
-        pytest.skip("no real data")
+def test_real_annotation(chromosome, shared):
+    path = shared / f"hg19_tracks/chrX_20_22/gencode_lift37.exons.{chromosome}.gtf.gz"
     source = SpliceSitesSource(path)
     sites = source.facts()["sites"]
     assert min(sites.values()) > 2000

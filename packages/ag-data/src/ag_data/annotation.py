@@ -13,9 +13,10 @@ from collections.abc import Collection
 import numpy as np
 import pandas as pd
 from ag_core.errors import InputError
-from ag_core.genome import Interval, Variant, chromosome_aliases
+from ag_core.genome import Interval, Variant
 from jaxtyping import Bool, Int
 
+from ag_data.contigs import match_contig
 from ag_data.gtf import clean_table, read_table
 
 # More genes than this in one window are refused, as the reference implementation does.
@@ -185,8 +186,8 @@ class Annotation:
         return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
 
     def _find(self, chromosome: str) -> _Chromosome | None:
-        names = (chromosome, *chromosome_aliases(chromosome))
-        return next((self._chromosomes[name] for name in names if name in self._chromosomes), None)
+        name = match_contig(chromosome, self._chromosomes)
+        return None if name is None else self._chromosomes[name]
 
 
 def read_gtf(path: str | os.PathLike[str]) -> Annotation:

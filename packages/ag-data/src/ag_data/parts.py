@@ -159,10 +159,8 @@ def options_of(manifest: Manifest, track: Track, name: str) -> dict[str, Any]:
     """Constructor options; files among them are located, the modality's resolution is the default."""
     target = registry().load("sources", name)
     known = {key: value for key, value in list(inspect.signature(target).parameters.items())[1:]}
-    # A source may take settings that its signature does not list, and then refuses unknown ones itself.
-    open_ended = any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values())
     for key in track.options:
-        if key not in known and not open_ended:
+        if key not in known:
             close = difflib.get_close_matches(key, known, n=1)
             hint = f"did you mean {close[0]!r}? " if close else ""
             raise InputError(f"source {name!r} has no option {key!r}: {hint}it has {', '.join(known) or 'none'}")

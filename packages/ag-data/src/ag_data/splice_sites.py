@@ -9,10 +9,11 @@ import os
 import numpy as np
 import pandas as pd
 from ag_core.errors import InputError
-from ag_core.genome import Interval, chromosome_aliases
+from ag_core.genome import Interval
 from jaxtyping import Bool
 
 from ag_data.annotation import Annotation
+from ag_data.contigs import match_contig
 from ag_data.place_table import check_places, read_places
 
 COLUMNS = ("Chromosome", "Position", "Strand", "Kind")
@@ -50,12 +51,11 @@ class SpliceSites:
         On '-' as the model sees it: from the interval's end to its start, with strands swapped.
         """
         mask = np.zeros((interval.width, CLASSES), bool)
-        for name in (interval.chromosome, *chromosome_aliases(interval.chromosome)):
-            if name in self._chromosomes:
-                positions, numbers = self._chromosomes[name]
-                inside = slice(*np.searchsorted(positions, (interval.start, interval.end)))
-                mask[positions[inside] - interval.start, numbers[inside]] = True
-                break
+        name = match_contig(interval.chromosome, self._chromosomes)
+        if name is not None:
+            positions, numbers = self._chromosomes[name]
+            inside = slice(*np.searchsorted(positions, (interval.start, interval.end)))
+            mask[positions[inside] - interval.start, numbers[inside]] = True
         if interval.negative_strand:
             mask[:, :4] = mask[::-1, _REVERSED]
         mask[:, 4] = ~mask[:, :4].any(axis=1)
