@@ -15,6 +15,7 @@ import xarray as xr
 from jaxtyping import Array, Float, Int, PyTree
 
 from ag_core.genome import Interval, Variant
+from ag_core.layout import Layout
 
 Predictions = dict[str, Array]
 Losses = dict[str, Float[Array, ""]]
@@ -171,6 +172,24 @@ class AbstractScorer(eqx.Module):
     @abc.abstractmethod
     def score(self, ref: PyTree[Array], alt: PyTree[Array], masks: PyTree[Array]) -> PyTree[Array]:
         """On the device, jitted: one score for each item and track, [item, track] (or whatever `rows` wants)."""
+
+    def spans(self, items: Items) -> Sequence[tuple[int, int]] | None:
+        """On the host: rows [start, end) of the interval that `score` reads, of either allele; None for all of them.
+
+        A scorer that declares spans also implements `restrict`; the model is then run no further than it must be.
+        """
+        return None
+
+    def restrict(self, masks: PyTree[np.ndarray], layout: Layout) -> PyTree[np.ndarray]:
+        """On the host: the masks for predictions of which only the rows of `layout` are there."""
+        raise NotImplementedError(f"{self.name} declares spans, so it must implement restrict(masks, layout)")
+
+    def alleles(self, ref: PyTree[Array], alt: PyTree[Array], masks: PyTree[Array]) -> PyTree[Array] | None:
+        """On the device, jitted: (REF, ALT), each [item, track]: what `score` compares; None if there is no such pair.
+
+        Padded as scores are, and finished by `finish` as these.
+        """
+        return None
 
     def finish(
         self, scores: Float[np.ndarray, "item track"], items: Items, tracks: xr.Dataset

@@ -19,6 +19,9 @@ class ScorerResult:
     - `table`: coordinates of the items (`gene_id`, `gene_name`, `gene_strand`, ...), empty for the single item of
       a scorer without genes; columns are as long as `values` has rows.
     - `tracks`: table of the selected tracks (no padding), with attrs `modality`.
+    - `quantiles`, `tails`: where the score lies among those of common variants, and how far out; None without a
+      calibration. As `values`, NaN where there is no score.
+    - `ref`, `alt`: what the scorer makes of each allele by itself; None unless asked for, or if it has no such thing.
     """
 
     key: str
@@ -26,6 +29,10 @@ class ScorerResult:
     values: Float[np.ndarray, "item track"]
     table: Mapping[str, np.ndarray]
     tracks: xr.Dataset
+    quantiles: Float[np.ndarray, "item track"] | None = None
+    tails: Float[np.ndarray, "item track"] | None = None
+    ref: Float[np.ndarray, "item track"] | None = None
+    alt: Float[np.ndarray, "item track"] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
