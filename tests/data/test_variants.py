@@ -11,6 +11,7 @@ from ag_core.sequence import reverse_complement
 from ag_data.fasta import Fasta
 from ag_data.reference import ReferenceReport, reference_report
 from ag_data.variants import Status, check_calls, read_header, read_variants
+from ag_data.vcf.symbolic import Event
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -54,8 +55,8 @@ def test_every_alternate_allele_becomes_one_call(write_vcf):
         (0, 0, "c", "scored"),
         (0, 1, "<DEL>", "symbolic"),
         (0, 2, "*", "star"),
-        (0, 3, "N[chr2:3[", "symbolic"),
-        (0, 4, ".A", "symbolic"),
+        (0, 3, "N[chr2:3[", "breakend"),
+        (0, 4, ".A", "breakend"),
         (1, 0, ".", "missing_alt"),
     ]
     assert calls[0].variant == Variant("chr1", 10, "A", "C")
@@ -103,7 +104,7 @@ def test_calls_are_compared_with_the_genome(write_vcf, fasta):
     calls = list(check_calls(read_variants(path), fasta, max_length=20))
     assert [call.status.value for call in calls] == list(cases.values())
     assert (calls[0].chromosome, calls[0].variant.chromosome) == ("1", "chr1")
-    assert calls[2].detail == f"the genome has chr1:100:{long[0]}"
+    assert calls[2].detail == f"the genome has chr1:100:{long[0]}; REF fits the other strand"
     assert calls[3].detail == "beyond the known sequence of chr1: it has 3000 bp"
     assert calls[13].detail == "21 bases, at most 20 allowed"
     assert statuses(path, fasta)[13] == "scored"
@@ -144,8 +145,10 @@ def test_accounting_every_allele_has_exactly_one_status(records):
 
 
 def test_all_containers_give_the_same_calls(write_vcf, tmp_path):
-    header = "##fileformat=VCFv4.2\n##contig=<ID=chr1,length=3000,assembly=test>\n##contig=<ID=chr2>\n" + COLUMNS
-    body = line(alt="C,*") * 30 + line("chr2", 7, "ACG", "A", "rs2")
+    end = '##INFO=<ID=END,Number=1,Type=Integer,Description="end">\n'
+    header = f"##fileformat=VCFv4.2\n##contig=<ID=chr1,length=3000,assembly=test>\n##contig=<ID=chr2>\n{end}{COLUMNS}"
+    deleted = line("chr2", 7, "A", "<DEL>").replace(".\n", "END=9\n")
+    body = line(alt="C,*") * 30 + line("chr2", 7, "ACG", "A", "rs2") + deleted
     plain = write_vcf(body, header=header)
     bgzip = write_vcf(body, "calls.vcf.gz", header)
     (tmp_path / "plain.vcf.gz").write_bytes(gzip.compress(plain.read_bytes()))
@@ -156,11 +159,37 @@ def test_all_containers_give_the_same_calls(write_vcf, tmp_path):
         for record in file:
             bcf.write(record)
     expected = list(read_variants(plain))
-    assert len(expected) == 61
+    assert len(expected) == 62
+    assert (expected[-1].status.value, expected[-1].event) == ("symbolic", Event("DEL", 2))
     for path in (bgzip, tmp_path / "plain.vcf.gz", tmp_path / "calls.bcf"):
         assert list(read_variants(path)) == expected
         found = read_header(path)
         assert (found.path, found.contigs, found.assembly) == (path, {"chr1": 3000, "chr2": None}, "test")
+
+
+def test_symbolic_alleles_are_spelt_out_where_the_genome_tells_them(write_vcf, fasta):
+    info = {"<DEL>": "END=103", "<DUP>": "SVLEN=3", "<INV>": "SVLEN=3;IMPRECISE", "<INS>": "SVLEN=3"}
+    rows = [line("1", 100, CHR1[99], alt).replace(".\n", f"{text}\n") for alt, text in info.items()]
+    rows += [line("1", 100, CHR1[99], "<DEL>").replace(".\n", f"END={end}\n") for end in (120, 3001)]
+    path = write_vcf("".join(rows))
+    assert {call.status.value for call in read_variants(path)} == {"symbolic"}  # no genome, no bases
+    calls = list(check_calls(read_variants(path), fasta, max_length=20))
+    anchor, bases = CHR1[99], CHR1[100:103]
+    turned = reverse_complement(bases)
+    assert [(call.status.value, call.variant and str(call.variant), call.detail) for call in calls] == [
+        ("scored", f"chr1:100:{anchor}{bases}>{anchor}", "<DEL> of 3 bp spelt out"),
+        ("scored", f"chr1:100:{anchor}>{anchor}{bases}", "<DUP> of 3 bp spelt out"),
+        (
+            "scored",
+            f"chr1:100:{anchor}{bases}>{anchor}{turned}",
+            "<INV> of 3 bp spelt out; its ends are not known to the base",
+        ),
+        ("symbolic", None, "does not say which bases are inserted (INFO SVINSSEQ, INSSEQ, SEQ)"),
+        ("unsupported_length", None, "21 bases, at most 20 allowed"),
+        ("outside", None, "reaches beyond the known sequence of chr1"),
+    ]
+    assert [call.repairs for call in calls[:4]] == [("realised",)] * 3 + [()]
+    assert list(check_calls(calls, fasta, max_length=20)) == calls
 
 
 def test_samples_are_passed_over(write_vcf):

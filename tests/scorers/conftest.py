@@ -34,6 +34,17 @@ class World:
         path.write_text("\n".join(lines) + "\n")
         return path
 
+    def polya(self, mirror: int = 0) -> pathlib.Path:
+        """Polyadenylation sites of P1 and M1, near base 5520, in a file; with `mirror`, of the mirrored world."""
+        rows = [("+", start, "P1.9") for start in (5000, 5600, 6400)] + [("-", start, "M1.9") for start in (4600, 5900)]
+        if mirror:
+            rows = [("-+"[strand == "-"], mirror - 1 - start, gene) for strand, start, gene in rows]
+        lines = ["Chromosome\tStart\tEnd\tpas_strand\tgene_id"]
+        lines += [f"chr1\t{start}\t{start + 1}\t{strand}\t{gene}" for strand, start, gene in rows]
+        path = self.folder / "polya.tsv"
+        path.write_text("\n".join(lines) + "\n")
+        return path
+
     def other(self, position: int) -> str:
         """A base that the genome does not have at a 1-based position."""
         return "ACGT"[("ACGT".index(self.genome[position - 1]) + 1) % 4]

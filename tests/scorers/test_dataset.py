@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 from ag_core.schema import track_table
@@ -55,13 +57,24 @@ def test_worked_example():
     score = tree["RNA_SEQ/score"]
     assert score["gene"].values.tolist() == ["G0", "G1", "G0"]
     assert score["gene_strand"].values.tolist() == ["+", "-", "+"]
-    assert score["junction_start"].values.tolist() == [None, None, 5]
+    np.testing.assert_array_equal(score["junction_start"], [np.nan, np.nan, 5])
     assert score["call"].values.tolist() == [0, 0, 3]
     assert score["variant"].dims == ("item",)
     assert score["track_gene"].values.tolist() == ["x", "y", "z"]
     assert score["strand"].dtype == score["variant"].dtype == object
     assert score["kept"].dtype == bool
     assert tree["RNA_SEQ"].attrs["signed"] == 1
+
+
+def test_numbers_beside_the_score_and_gaps():
+    one, two = rna("+"), rna("-", motif=np.array(["SP1"]), kept=np.array([True]))
+    two = dataclasses.replace(two, tails=two.values + 1, ref=two.values, alt=two.values)
+    child = to_datatree([Result(call(0), (one,)), Result(call(1), (two,))])["RNA_SEQ"]
+    assert list(child.data_vars) == ["score", "tail", "ref", "alt"]
+    np.testing.assert_array_equal(child["tail"], [[np.nan] * 3, [1, 2, 3]])
+    assert child["motif"].values.tolist() == ["", "SP1"]
+    np.testing.assert_array_equal(child["kept"], [np.nan, 1])
+    assert child["track_kept"].values.tolist() == [True, False, True]
 
 
 def test_selection_by_coordinates():

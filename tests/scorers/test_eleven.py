@@ -10,6 +10,7 @@ from ag_core.genome import Interval, Variant
 from ag_data.fasta import Fasta
 from ag_data.variants import check_calls, read_variants
 from ag_scorers import engine as engine_module
+from ag_scorers import evaluation as evaluation_module
 from ag_scorers.alleles import predict_alleles
 from ag_scorers.recommended import RECOMMENDED, recommended
 from ag_scorers.scoring import open_engine
@@ -21,21 +22,9 @@ RECOMMENDED_MODALITIES = sorted({options["modality"] for _, options in RECOMMEND
 SCORERS = ("recommended", "composite_splicing")
 
 
-def polya_table(folder, mirror=0):
-    """Polyadenylation sites of P1 and M1, near SITE, in a file; with `mirror`, of the mirrored world."""
-    rows = [("+", start, "P1.9") for start in (5000, 5600, 6400)] + [("-", start, "M1.9") for start in (4600, 5900)]
-    if mirror:
-        rows = [("-+"[strand == "-"], mirror - 1 - start, gene) for strand, start, gene in rows]
-    lines = ["Chromosome\tStart\tEnd\tpas_strand\tgene_id"]
-    lines += [f"chr1\t{start}\t{start + 1}\t{strand}\t{gene}" for strand, start, gene in rows]
-    path = folder / "polya.tsv"
-    path.write_text("\n".join(lines) + "\n")
-    return path
-
-
 @pytest.fixture(scope="session")
 def polya(eleven):
-    return polya_table(eleven.folder)
+    return eleven.polya()
 
 
 def open_all(world, polya, scorers=SCORERS, **options):
@@ -146,25 +135,27 @@ def test_composite_is_the_sum_of_its_parts(opened, eleven):
 def test_one_program_and_no_junction_matrix_comes_back(eleven, polya, monkeypatch):
     # Scorers that no other test has together, so that nothing is compiled yet.
     scorers = ("SPLICE_JUNCTIONS", "POLYADENYLATION", "gene_mask_splicing:modality=splice_sites,width=1001")
-    engine, traces, sent = open_all(eleven, polya, scorers), [], []
+    engine, traces, sent = open_all(eleven, polya, scorers, partial=False), [], []
 
     def traced(*arguments, **options):
         traces.append(1)
         return predict_alleles(*arguments, **options)
 
-    compute = engine_module._score
-    monkeypatch.setattr(engine_module, "predict_alleles", traced)
-    monkeypatch.setattr(engine_module, "_score", lambda *arguments: sent.append(compute(*arguments)) or sent[-1])
+    compute = engine_module.score_everywhere
+    monkeypatch.setattr(evaluation_module, "predict_alleles", traced)
+    monkeypatch.setattr(
+        engine_module, "score_everywhere", lambda *arguments: sent.append(compute(*arguments)) or sent[-1]
+    )
     for variant in variants_of(eleven).values():
         engine.score(variant)
     assert len(traces) == 1
     tissues, genes = 2, 4
-    assert max(leaf.size for leaf in jax.tree.leaves(sent[0][0])) <= genes * tissues**2
+    assert max(leaf.size for leaf in jax.tree.leaves(sent[0][0].scores)) <= genes * tissues**2
 
 
 def test_minus_strand_equals_the_mirrored_genome(eleven, mirrored, polya):
     """Scores on '-' are those of the other strand of a mirrored world, junctions and site masks included."""
-    here, there = open_all(eleven, polya), open_all(mirrored, polya_table(mirrored.folder, len(eleven.genome)))
+    here, there = open_all(eleven, polya), open_all(mirrored, mirrored.polya(len(eleven.genome)))
     window = Interval("chr1", 5120, 9216, "-")
     other = eleven.other(SITE)
     forward = by_key(here.score(Variant("chr1", SITE, eleven.genome[SITE - 1], other), window))
@@ -201,7 +192,7 @@ def identity(result, row, mirror=0):
 
 def test_parity_on_the_minus_strand_differs_where_the_reference_errs(eleven, polya):
     """spec/scoring.md 1.12, items 1 and 2: junction sites, and genes at indels; nowhere else."""
-    engines = [open_all(eleven, polya) for _ in range(2)]
+    engines = [open_all(eleven, polya, partial=False) for _ in range(2)]
     engines[1].parity = True
     # Genes fill one half of the window, so that mirrored they fill the other.
     window = Interval("chr1", 2048, 6144, "-")

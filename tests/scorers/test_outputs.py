@@ -1,3 +1,4 @@
+import dataclasses
 import gzip
 import itertools
 import json
@@ -13,11 +14,11 @@ import pytest
 from ag_core.errors import InputError
 from ag_core.schema import track_table
 from ag_data.variants import Status, read_variants
-from ag_scorers import outputs
+from ag_scorers import outputs, parquet_folder
 from ag_scorers.annotated_vcf import INFO
 from ag_scorers.center_mask import CenterMaskScorer
 from ag_scorers.gene_mask import GeneMaskLFCScorer
-from ag_scorers.outputs import SUFFIXES, open_writer
+from ag_scorers.outputs import FOLDERS, SUFFIXES, open_writer
 from ag_scorers.results import Result, ScorerResult
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -84,6 +85,10 @@ def score(call):
     )
 
 
+def named(path, suffix):
+    return path / ("a.{scorer}.h5ad" if suffix == ".h5ad" else f"a{suffix}")
+
+
 def save(path, source, results=None, **options):
     results = [score(call) for call in read_variants(source)] if results is None else results
     with open_writer(path, TEMPLATES, source, **options) as writer:
@@ -98,7 +103,7 @@ def lines_of(path):
 
 
 def ag(allele):
-    return f"{allele}|.|ATAC|lung|-1234.6,{allele}|G%3D1|RNA_SEQ|a(+)|1.5e-07"
+    return f"{allele}|.|ATAC|atac|-1234.6|.,{allele}|G%3D1|RNA_SEQ|rna_seq|1.5e-07|."
 
 
 def test_vcf_worked_example(tmp_path, write_vcf):
@@ -200,12 +205,45 @@ def test_parquet(tmp_path, write_vcf, monkeypatch):
 @pytest.mark.parametrize("name", ["out.tsv", "out.tsv.gz"])
 def test_tsv(tmp_path, write_vcf, name):
     lines = lines_of(save(tmp_path / name, write_vcf()))
-    assert lines[0].split("\t")[:5] == ["variant", "status", "detail", "record", "alt"]
+    assert lines[0].split("\t")[:5] == ["variant", "chromosome", "position", "reference", "alternate"]
     assert len(lines) == 20
     first = dict(zip(lines[0].split("\t"), lines[1].split("\t"), strict=True))
     assert (first["variant"], first["gene"], first["track"]) == ("chr1:10:A>C", "", "liver; adult")
     assert (first["biosample_name"], first["score"]) == ('5" liver', "0.12345679")
     assert {len(line.split("\t")) for line in lines} == {len(lines[0].split("\t"))}
+
+
+def test_vcf_track_sets_and_quantiles(tmp_path, write_vcf):
+    """RAW and QUANTILE are each the farthest from zero over the set; a set without a number has no entry."""
+    source = write_vcf(["chr1\t10\t.\tA\tC\t.\t.\t.\tGT\t0/1\n"])
+    (call,) = read_variants(source)
+    rna = ScorerResult(
+        "RNA SEQ",
+        RNA,
+        np.array([[1, -2], [0.5, np.nan], [3, np.nan]], np.float32),
+        {"gene_id": np.array(["G1", "G,2", "G1"], object)},
+        RNA_TRACKS,
+        quantiles=np.array([[-0.5, 0.25], [0.999991, np.nan], [0.125, np.nan]], np.float32),
+    )
+    templates = [dataclasses.replace(rna, values=rna.values[:0], quantiles=None, table={})]
+    for sets, expected in (
+        (None, ["C|G1|RNA%20SEQ|rna_seq|3|-0.5", "C|G%2C2|RNA%20SEQ|rna_seq|0.5|0.99999"]),
+        (
+            {"the liver": "liver", "minus": "strand=-"},
+            [
+                "C|G1|RNA%20SEQ|the%20liver|3|-0.5",
+                "C|G1|RNA%20SEQ|minus|-2|0.25",
+                "C|G%2C2|RNA%20SEQ|the%20liver|0.5|0.99999",
+            ],
+        ),
+    ):
+        with open_writer(tmp_path / "out.vcf.gz", templates, source, track_sets=sets) as writer:
+            writer.write(Result(call, (rna,)))
+        with pysam.VariantFile(tmp_path / "out.vcf.gz") as file:
+            (record,) = file
+        assert list(record.info["AG"]) == expected
+        (line,) = pysam.bcftools.query("-f", "%INFO/AG\n", str(tmp_path / "out.vcf.gz")).splitlines()
+        assert line == ",".join(expected)
 
 
 class Interrupted(BaseException):
@@ -216,19 +254,41 @@ class Interrupted(BaseException):
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, Interrupted])
 @pytest.mark.parametrize("after", [0, 2, 6])
 def test_nothing_is_left_behind(tmp_path, write_vcf, suffix, error, after, monkeypatch):
-    monkeypatch.setattr(outputs, "ROWS", 2)
+    for module in (outputs, parquet_folder):
+        monkeypatch.setattr(module, "ROWS", 2)
     source, folder = write_vcf(), tmp_path / "out"
     folder.mkdir()
-    (folder / f"a{suffix}").write_text("older")
+    places = [folder / f"a.{key}.h5ad" for key in ("ATAC", "RNA_SEQ")] if suffix == ".h5ad" else [folder / f"a{suffix}"]
+    for place in places:
+        if suffix in FOLDERS:
+            save(place, source)
+        else:
+            place.write_text("older")
+    before = contents(folder)
 
     def results():
         yield from itertools.islice(map(score, read_variants(source)), after)
         raise error
 
     with pytest.raises(error):
-        save(folder / f"a{suffix}", source, results())
-    assert os.listdir(folder) == [f"a{suffix}"]
-    assert (folder / f"a{suffix}").read_text() == "older"
+        save(named(folder, suffix), source, results())
+    assert contents(folder) == before
+
+
+def contents(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_second_run_replaces_the_first_and_is_the_same(tmp_path, write_vcf, suffix):
+    source, folder = write_vcf(), tmp_path / "out"
+    folder.mkdir()
+    save(named(folder, suffix), source, columns=["quantile"], provenance={"model": "m"})
+    first = contents(folder)
+    assert first
+    save(named(folder, suffix), source, columns=["quantile"], provenance={"model": "m"})
+    assert contents(folder) == first
+    assert all(Path(path).suffix for path in os.listdir(folder))  # no scratch folder stays
 
 
 def test_refusals(tmp_path, write_vcf):
@@ -236,7 +296,8 @@ def test_refusals(tmp_path, write_vcf):
     results = [score(call) for call in read_variants(source)]
     for name in ("out.csv", "out", "out.vcf.bz2"):
         with pytest.raises(
-            InputError, match=r"no known suffix; expected .*\.parquet, \.tsv, \.tsv\.gz, \.vcf, \.vcf\.gz"
+            InputError,
+            match=r"no known suffix; expected .*\.parquet, \.parquet\.d, \.tsv, .* \.vcf\.gz, \.zarr, \.h5ad",
         ):
             save(tmp_path / name, source, results)
     (tmp_path / "folder.tsv").mkdir()

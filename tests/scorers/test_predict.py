@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import pathlib
+import shutil
 
 import ag_scorers
 import cooler
@@ -22,6 +23,7 @@ from ag_core.sequence import encode, one_hot, reverse_complement
 from ag_data.export import MemoryWriter, leaves, open_predictions, summary
 from ag_data.export.tree import interval_of
 from ag_scorers.predictor import api
+from ag_scorers.predictor.line_up import line_up
 
 WINDOW = 6144
 REGION = "chr1:5,001-8,000"
@@ -258,6 +260,16 @@ def test_an_indel_is_aligned_when_asked_and_only_then_on_the_genome(files, optio
     np.testing.assert_array_equal(before[: at - 1], after[: at - 1])
     np.testing.assert_array_equal(after[at - 1], before[at - 1 : at + 3].max(axis=0))
     np.testing.assert_array_equal(before[at + 3 :], after[at:-3])
+    # The same from coordinates, also from a file.
+    store = tmp_path / "loose.zarr"
+    api.write_predictions([store], variant=variant, outputs=["cage"], **options)
+    for tree in (loose, open_predictions(store)):
+        ref, alt = (tree["cage/REF"].to_dataset(), tree["cage/ALT"].to_dataset())
+        assert alt["ref_position"].values[at - 2 : at + 5].tolist() == [7998, 7999, -1, -1, -1, 8000, 8001]
+        _, lined = line_up(ref, alt, fill=0)
+        np.testing.assert_array_equal(lined["prediction"].values, after)
+    np.testing.assert_array_equal(close["cage/ALT"]["ref_position"].values, ref["ref_position"].values)
+    shutil.rmtree(store)
     with pytest.raises(InputError, match="--align reference"):
         api.write_predictions([tmp_path / "bw"], variant=variant, outputs=["cage"], **options)
     assert list(tmp_path.iterdir()) == []

@@ -65,7 +65,7 @@ def test_worked_example():
     table = Tidy(TEMPLATES).table([scored, bad])
     assert table.schema == tidy_schema(TEMPLATES)
     assert table.schema.names == [
-        *("variant", "status", "detail", "record", "alt"),
+        *("variant", "chromosome", "position", "reference", "alternate", "status", "detail", "record", "alt"),
         *("gene", "gene_name", "gene_type", "gene_strand", "junction_start", "junction_end", "item"),
         *("scorer", "output", "track", "track_strand"),
         *("biosample_name", "endedness", "track_score", "genetically_modified", "score"),
@@ -86,6 +86,8 @@ def test_worked_example():
     ]
     assert table["detail"].to_pylist() == [None] * 6 + ["the genome has T"]
     assert table["record"].to_pylist() == [0] * 6 + [1]
+    place = table.select(["chromosome", "position", "reference", "alternate"]).to_pylist()[5:]
+    assert [tuple(row.values()) for row in place] == [("chr1", 10, "A", "C"), ("chr1", 10, "A", "G")]
     assert table["genetically_modified"].to_pylist() == [None, None, True, True, False, True, None]
     assert set(table["scorer"].to_pylist()) == {ATAC.name, RNA.name, None}
     assert table["gene_name"].null_count == 7  # empty text is null
@@ -117,6 +119,23 @@ def test_junctions_and_item_columns_of_third_parties():
         {"motif": "CTCF", "rank": 1},
         {"motif": "SP1", "rank": 2},
     ]
+
+
+def test_numbers_beside_the_score():
+    """Null where NaN and where a scorer has none; `ref` and `alt` cannot be called so, `alt` numbers the allele."""
+    more = {"quantiles": np.array([[0.5, NAN]], np.float32), "alt": np.array([[7, 8]], np.float32)}
+    scores = (dataclasses.replace(atac(), **more), rna([[1, 2, 3]], genes(".")))
+    templates = [dataclasses.replace(TEMPLATES[0], quantiles=TEMPLATES[0].values), TEMPLATES[1]]
+    tidy = Tidy(templates, ("alt", "quantile"))
+    table = tidy.table([Result(call(alt=1), scores), Result(call(1, status=Status.STAR))])
+    assert table.schema.names[-3:] == ["score", "quantile", "alt_value"]
+    assert table["quantile"].to_pylist() == [0.5, *[None] * 5]
+    assert table["alt_value"].to_pylist() == [7, 8, *[None] * 4]
+    assert table["alt"].to_pylist() == [1] * 5 + [0]
+    assert Tidy(templates).schema.names[-2:] == ["score", "quantile"]
+    assert Tidy(templates, ()).schema.names[-1] == "score"
+    with pytest.raises(ValueError, match=r"\['tails'\] are unknown; expected some of quantile, tail, ref, alt"):
+        Tidy(templates, ["tails"])
 
 
 def test_text_wins_over_truth_values():

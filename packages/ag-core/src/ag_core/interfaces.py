@@ -177,12 +177,13 @@ class AbstractScorer(eqx.Module):
         """On the host: rows [start, end) of the interval that `score` reads, of either allele; None for all of them.
 
         A scorer that declares spans also implements `restrict`; the model is then run no further than it must be.
+        What is no track along the sequence (contact maps, junctions) is there as a whole in any case.
         """
         return None
 
-    def restrict(self, masks: PyTree[np.ndarray], layout: Layout) -> PyTree[np.ndarray]:
-        """On the host: the masks for predictions of which only the rows of `layout` are there."""
-        raise NotImplementedError(f"{self.name} declares spans, so it must implement restrict(masks, layout)")
+    def restrict(self, masks: PyTree[np.ndarray], layouts: Mapping[str, Layout]) -> PyTree[np.ndarray]:
+        """On the host: the masks for predictions of which only some rows are there, by modality."""
+        raise NotImplementedError(f"{self.name} declares spans, so it must implement restrict(masks, layouts)")
 
     def alleles(self, ref: PyTree[Array], alt: PyTree[Array], masks: PyTree[Array]) -> PyTree[Array] | None:
         """On the device, jitted: (REF, ALT), each [item, track]: what `score` compares; None if there is no such pair.

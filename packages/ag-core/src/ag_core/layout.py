@@ -31,13 +31,23 @@ class Layout:
         """Number of places."""
         return len(self.rows)
 
-    def places(self, rows: Int[np.ndarray, "*any"]) -> Int[np.ndarray, "*any"]:
-        """Where `rows` of the long array are. Raises ValueError for a row that is not there."""
+    @property
+    def is_whole(self) -> bool:
+        """Whether every row is in its own place."""
+        return self.size == self.length and bool((self.rows == np.arange(self.length)).all())
+
+    def find(self, rows: Int[np.ndarray, "*any"]) -> Int[np.ndarray, "*any"]:
+        """Where `rows` of the long array are; `NOWHERE` for those that are not there."""
         order = np.argsort(self.rows, kind="stable")
         found = np.searchsorted(self.rows, rows, sorter=order)
         places = order[np.minimum(found, self.size - 1)]
-        if missing := set(np.asarray(rows)[self.rows[places] != rows].ravel().tolist()):
-            raise ValueError(f"row {min(missing)} of {self.length} is not in the layout; the spans did not declare it")
+        return np.where(self.rows[places] == rows, places, NOWHERE)
+
+    def places(self, rows: Int[np.ndarray, "*any"]) -> Int[np.ndarray, "*any"]:
+        """As `find`. Raises ValueError for a row that is not there."""
+        places = self.find(rows)
+        if missing := np.asarray(rows)[places == NOWHERE].ravel().tolist():
+            raise ValueError(f"row {missing[0]} of {self.length} is not in the layout; the spans did not declare it")
         return places
 
     def take(self, mask: np.ndarray, fill: object = 0) -> np.ndarray:

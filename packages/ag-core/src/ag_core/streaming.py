@@ -5,7 +5,6 @@ runs on one piece of the embeddings, and its result is handed out before the nex
 encoder's features (7.4 GB for 1 Mb of the full model in float32) and the weights.
 """
 
-import functools
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
@@ -17,13 +16,11 @@ from jaxtyping import Array, Float, Int, PyTree, UInt8
 
 from ag_core.backbone import Backbone
 from ag_core.config import TOKEN, check_length
+from ag_core.features import PIECE, encode
 from ag_core.interfaces import AbstractHead, Embeddings, Predictions, Reducer
 from ag_core.model import Model
 from ag_core.precision import cast
-from ag_core.sequence import one_hot
-from ag_core.spans import DECODER_HALO, ENCODER_HALO, Span, cover
-
-PIECE = 65_536
+from ag_core.spans import DECODER_HALO, Span, cover
 
 
 class Piece(NamedTuple):
@@ -35,35 +32,6 @@ class Piece(NamedTuple):
     modality: str
     start: int
     predictions: Predictions
-
-
-class _Features(NamedTuple):
-    """The encoder's output for the whole sequence, filled piece by piece."""
-
-    trunk: Float[Array, "token channel"]
-    skips: list[Float[Array, "_ _"]]
-
-
-@eqx.filter_jit
-def _encode(backbone: Backbone, codes: UInt8[Array, " position"], dtype: str) -> _Features:
-    trunk, skips = backbone.encoder(one_hot(codes)[None].astype(dtype))
-    return _Features(trunk[0], [skip[0] for skip in skips])
-
-
-def _empty(part: _Features, length: int, part_length: int) -> _Features:
-    return jax.tree.map(lambda x: jnp.zeros((length * len(x) // part_length, x.shape[1]), x.dtype), part)
-
-
-@functools.partial(jax.jit, donate_argnums=0, static_argnames=("kept", "length"))
-def _store(whole: PyTree[Array], part: PyTree[Array], keep: Array, offset: Array, *, kept: int, length: int):
-    """Copies what is exact of a slice (`length` bp) into the arrays of the whole sequence, in place."""
-
-    def copy(to: Array, source: Array) -> Array:
-        bin_size = length // source.shape[0]
-        exact = jax.lax.dynamic_slice_in_dim(source, offset // bin_size, kept // bin_size)
-        return jax.lax.dynamic_update_slice_in_dim(to, exact, keep // bin_size, axis=0)
-
-    return jax.tree.map(copy, whole, part)
 
 
 @eqx.filter_jit
@@ -80,7 +48,7 @@ def _tower(backbone: Backbone, trunk: Float[Array, "token channel"], organism: I
 def _decode(
     backbone: Backbone,
     tokens: Float[Array, "token channel"],
-    skips: list[Float[Array, "_ _"]],
+    skips: list[Float[Array, "1 _ _"]],
     bp128: Float[Array, "token channel_128"],
     organism: Int[Array, ""],
     start: Int[Array, ""],
@@ -93,7 +61,7 @@ def _decode(
     def part(x: Array, first: Array, size: int, bin_size: int) -> Array:
         return jax.lax.dynamic_slice_in_dim(x, first // bin_size, size // bin_size)
 
-    fine = [part(skip, start, length, 2**level)[None] for level, skip in enumerate(skips)]
+    fine = [part(skip[0], start, length, 2**level)[None] for level, skip in enumerate(skips)]
     decoded = backbone.decoder(part(tokens, start, length, TOKEN)[None], fine)[0]
     coarse = part(bp128, start + offset, kept, TOKEN)
     decoded = part(decoded, offset, kept, 1)
@@ -245,15 +213,8 @@ def stream(
     check_length(length)
     reader = _Reader(model, jnp.asarray(organism, jnp.int32), model.order(modalities), length, reverse)
     backbone, dtype = model.backbone, str(model.precision)
-    features = None
-    for span in cover(length, piece, ENCODER_HALO):
-        part = _encode(backbone, jnp.asarray(codes[span.start : span.start + span.length]), dtype)
-        part = part if reader.reads_fine else part._replace(skips=[])
-        features = _empty(part, length, span.length) if features is None else features
-        place = (jnp.asarray(span.keep), jnp.asarray(span.offset))
-        features = _store(features, part, *place, kept=span.kept, length=span.length)
-    assert features is not None  # a length is positive
-    tokens, bp128, pair = _tower(backbone, features.trunk, reader.organism)
+    features = encode(backbone, jnp.asarray(codes)[None], dtype, piece=piece, skips=reader.reads_fine)
+    tokens, bp128, pair = _tower(backbone, features.trunk[0], reader.organism)
     if reader.reads_fine:
         spans = cover(length, piece, DECODER_HALO)
         for span in reversed(spans) if reverse else spans:

@@ -24,6 +24,13 @@ _NAMES = {
     "check_calls": "variants",
     "ReferenceReport": "reference",
     "reference_report": "reference",
+    "phased_blocks": "phased",
+    "read_genotypes": "phased",
+    "personal_sequence": "personal",
+    "reference_positions": "personal",
+    "examine_vcf": "vcf.doctor",
+    "repair_calls": "vcf.repair",
+    "write_repaired": "vcf.writer",
     # Measured tracks
     "Manifest": "manifest",
     "read_manifest": "manifest",

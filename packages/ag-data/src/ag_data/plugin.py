@@ -29,4 +29,5 @@ def ag_commands():
     return [
         Plugin("genome", "ag_data.commands:genome", "keep genomes as codes, make tables of splice and polyA sites"),
         Plugin("tracks", "ag_data.tracks_commands:tracks", "make, check, describe and export track stores"),
+        Plugin("vcf", "ag_data.vcf_commands:vcf", "look over variant files before they are scored, and repair them"),
     ]

@@ -7,8 +7,10 @@ from ag_core.errors import InputError
 from ag_core.genome import Interval, Variant
 from ag_core.sequence import reverse_complement
 
+from ag_data.assemblies import recognise
 from ag_data.fasta import Fasta
 from ag_data.variants import Call, Header, Status, compare
+from ag_data.vcf.blocks import Blocks
 
 _SAMPLE = 500  # mismatches looked at to find the cause
 _CLEAR = 0.8  # share of them that a cause must explain
@@ -32,12 +34,16 @@ def reference_report(
     record and more than the share `limit` of the records differ.
     """
     checked, mismatched, sample, last = 0, 0, [], None
+    genome = Blocks(fasta)
     for call in calls:
-        if not call.variant or not (chromosome := fasta.find_chromosome(call.chromosome)):
+        if not call.variant or not (chromosome := genome.find_chromosome(call.chromosome)):
             continue
-        variant = dataclasses.replace(call.variant, chromosome=chromosome)
+        variant = call.variant
+        if variant.chromosome != chromosome:
+            variant = dataclasses.replace(variant, chromosome=chromosome)
         if call.record != last:  # the reference allele is the same for all alternates of a record
-            last, status = call.record, compare(variant, fasta)[0]
+            fits = genome.holds(variant, variant.reference_bases)
+            last, status = call.record, Status.SCORED if fits else compare(variant, fasta)[0]
             checked += status is not Status.OUTSIDE
             mismatched += status is Status.REF_MISMATCH
             if status is Status.REF_MISMATCH and len(sample) < _SAMPLE:
@@ -60,7 +66,8 @@ def _assembly(header: Header, fasta: Fasta) -> str:
     for contig, length in header.contigs.items():
         chromosome = fasta.find_chromosome(contig)
         if length and chromosome and chromosome not in fasta.partial and fasta.lengths[chromosome] != length:
-            name = f" ({header.assembly})" if header.assembly else ""
+            name = header.assembly or " or ".join(recognise(header.contigs)[:2])
+            name = f" ({name})" if name else ""
             return (
                 f"another assembly: the header says {contig} has {length:,} bp{name}, the FASTA has "
                 f"{fasta.lengths[chromosome]:,}; use the FASTA of that assembly or lift the variants over"

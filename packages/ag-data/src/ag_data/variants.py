@@ -13,10 +13,16 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import pysam
 from ag_core.errors import InputError
-from ag_core.genome import Variant
+from ag_core.genome import Interval, Variant
+from ag_core.sequence import reverse_complement
 
 from ag_data.fasta import Fasta
 from ag_data.files import Compression, check_file
+from ag_data.vcf.blocks import Blocks
+from ag_data.vcf.symbolic import Event, read_event, realise
+
+# Longest symbolic allele that is spelt out where no limit is given, in bases.
+MAX_REALISED = 1 << 20
 
 
 class Status(enum.StrEnum):
@@ -25,7 +31,8 @@ class Status(enum.StrEnum):
     SCORED = "scored"  # fit for scoring; in results: scored
     REF_MISMATCH = "ref_mismatch"  # the genome has other bases than REF
     OUTSIDE = "outside"  # REF reaches beyond the chromosome's end or over bases that the FASTA does not know
-    SYMBOLIC = "symbolic"  # <DEL> and the like, breakends
+    SYMBOLIC = "symbolic"  # <CNV> and the like; also <DEL>, <DUP>, <INV> and <INS> that do not tell their bases
+    BREAKEND = "breakend"  # joins two places of the genome
     STAR = "star"  # '*': the allele is missing because of another deletion
     MISSING_ALT = "missing_alt"  # '.': no alternate allele
     INVALID_ALLELE = "invalid_allele"  # REF or ALT has letters other than ACGTN
@@ -43,6 +50,8 @@ class Call:
     - `chromosome`, `position` (1-based), `reference`, `alternate`, `name`: CHROM, POS, REF, ALT and ID as written.
     - `variant`: None where status says that there are no bases or no place; after `check_calls` with the FASTA's
       spelling of the chromosome. `detail` says more about the status, for people.
+    - `event`: of a symbolic allele that `check_calls` can turn into bases; until then its status is `symbolic`.
+    - `repairs`: in what `variant` differs from the record, in words of `ag_data.vcf.repair`.
     """
 
     record: int
@@ -55,6 +64,8 @@ class Call:
     status: Status = Status.SCORED
     variant: Variant | None = None
     detail: str = ""
+    event: Event | None = None
+    repairs: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.chromosome}:{self.position}:{self.reference}>{self.alternate}"
@@ -93,22 +104,87 @@ def check_calls(calls: Iterable[Call], fasta: Fasta, max_length: int | None = No
     """Compares calls with the genome: those that are not fit for scoring get the status that says why.
 
     Case does not matter. N in REF matches any base. Where the genome has no A, C, G or T but REF has, nothing can
-    be checked: the call is `outside`. `max_length` is the longest REF or ALT allowed, in bases.
+    be checked: the call is `outside`. `max_length` is the longest REF or ALT allowed, in bases. Symbolic alleles whose
+    bases are known from the genome get these as `variant`, if they are not longer than that (or `MAX_REALISED`).
     """
+    genome = Blocks(fasta)
     for call in calls:
-        if call.status is not Status.SCORED or call.variant is None:
-            yield call
-            continue
-        chromosome = fasta.find_chromosome(call.chromosome)
-        if chromosome is None:
-            yield dataclasses.replace(call, status=Status.UNKNOWN_CONTIG)
-            continue
-        variant = dataclasses.replace(call.variant, chromosome=chromosome)
-        longest = max(len(variant.reference_bases), len(variant.alternate_bases))
-        status, detail = compare(variant, fasta)
-        if status is not Status.OUTSIDE and max_length is not None and longest > max_length:
-            status, detail = Status.UNSUPPORTED_LENGTH, f"{longest} bases, at most {max_length} allowed"
-        yield dataclasses.replace(call, status=status, variant=variant, detail=detail)
+        yield check_call(call, genome, max_length)
+
+
+def check_call(call: Call, genome: Blocks, max_length: int | None = None) -> Call:
+    """One call of `check_calls`."""
+    event = call.event if call.status is Status.SYMBOLIC else None
+    if event is None and (call.status is not Status.SCORED or call.variant is None):
+        return call
+    chromosome = genome.find_chromosome(call.chromosome)
+    if chromosome is None:
+        return dataclasses.replace(call, status=Status.UNKNOWN_CONTIG, detail="")
+    if event is not None:
+        return _check_event(call, event, chromosome, genome, max_length)
+    variant = call.variant
+    assert variant is not None
+    if variant.chromosome != chromosome:
+        variant = dataclasses.replace(variant, chromosome=chromosome)
+    longest = max(len(variant.reference_bases), len(variant.alternate_bases))
+    if genome.holds(variant, variant.reference_bases):
+        status, detail = Status.SCORED, call.detail
+    else:
+        status, detail = compare(variant, genome.fasta)
+    if status is Status.REF_MISMATCH:
+        detail += _explain_mismatch(variant, genome)
+    if status is not Status.OUTSIDE and max_length is not None and longest > max_length:
+        status, detail = Status.UNSUPPORTED_LENGTH, _too_long(longest, max_length)
+    if (status, detail, variant) == (call.status, call.detail, call.variant):
+        return call
+    return dataclasses.replace(call, status=status, variant=variant, detail=detail)
+
+
+def _check_event(call: Call, event: Event, chromosome: str, genome: Blocks, max_length: int | None) -> Call:
+    limit = MAX_REALISED if max_length is None else max_length
+    if set(call.reference.upper()) - set("ACGTN"):
+        return dataclasses.replace(call, status=Status.INVALID_ALLELE, detail="")
+    anchor = Variant(chromosome, call.position, call.reference.upper(), "")
+    status, detail = compare(anchor, genome.fasta)
+    if status is Status.SCORED and not genome.fasta.covers(
+        Interval(chromosome, anchor.start, anchor.position + event.length)
+    ):
+        status, detail = Status.OUTSIDE, f"reaches beyond the known sequence of {chromosome}"
+    elif status is Status.SCORED and event.longest > limit:
+        status, detail = Status.UNSUPPORTED_LENGTH, _too_long(event.longest, limit)
+    if status is not Status.SCORED:
+        return dataclasses.replace(call, status=status, detail=detail)
+    variant = dataclasses.replace(realise(event, chromosome, call.position, genome.fetch), name=call.name)
+    detail = f"{call.alternate} of {event.length or len(event.inserted):,} bp spelt out"
+    detail += "; its ends are not known to the base" if event.imprecise else ""
+    repairs = (*call.repairs, "realised")
+    return dataclasses.replace(call, status=status, variant=variant, detail=detail, event=None, repairs=repairs)
+
+
+def _too_long(longest: int, limit: int) -> str:
+    return f"{longest} bases, at most {limit} allowed"
+
+
+def is_swapped(variant: Variant, genome: Blocks) -> bool:
+    """Whether ALT fits the genome where REF does not, by bases of its own: not only by those that REF has as well."""
+    reference, alternate = variant.reference_bases, variant.alternate_bases
+    left = _shared(reference, alternate)
+    right = _shared(reference[left:][::-1], alternate[left:][::-1])
+    return len(alternate) > left + right and genome.holds(variant, alternate)
+
+
+def _shared(one: str, other: str) -> int:
+    """Number of bases with which both begin."""
+    pairs = zip(one, other, strict=False)
+    return next((number for number, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
+
+
+def _explain_mismatch(variant: Variant, genome: Blocks) -> str:
+    if is_swapped(variant, genome):
+        return "; REF and ALT are swapped: ALT fits"
+    if genome.holds(variant, reverse_complement(variant.reference_bases)):
+        return "; REF fits the other strand"
+    return ""
 
 
 def compare(variant: Variant, fasta: Fasta) -> tuple[Status, str]:
@@ -131,10 +207,12 @@ def _letters(genome: str) -> str:
 def _classify(position: int, reference: str, alternate: str) -> Status:
     if alternate in (".", ""):
         return Status.MISSING_ALT
-    if alternate == "*":
+    if alternate in ("*", "<*:DEL>"):  # the latter of older GATK
         return Status.STAR
-    if alternate.startswith(("<", ".")) or alternate.endswith(".") or "[" in alternate or "]" in alternate:
+    if alternate.startswith("<") and alternate.endswith(">"):
         return Status.SYMBOLIC
+    if alternate.startswith(".") or alternate.endswith(".") or set(alternate) & set("[]<>"):
+        return Status.BREAKEND
     if position < 1:
         return Status.INVALID_POSITION
     if set((reference + alternate).upper()) - set("ACGTN"):
@@ -146,14 +224,21 @@ def _calls(path: pathlib.Path) -> Iterator[Call]:
     with _open(path) as file:
         number = 0
         while (record := _next(file, path, number)) is not None:
-            reference = record.ref or "."
-            for alt, alternate in enumerate(record.alts or (".",)):
-                status = _classify(record.pos, reference, alternate)
-                variant, name = None, record.id or ""
+            reference, alternates = record.ref or ".", record.alts or (".",)
+            chromosome, position, name = record.chrom, record.pos, record.id or ""
+            for alt, alternate in enumerate(alternates):
+                status = _classify(position, reference, alternate)
+                variant, event, detail = None, None, ""
                 if status is Status.SCORED:
-                    variant = Variant(record.chrom, record.pos, reference.upper(), alternate.upper(), name)
-                raw = (record.chrom, record.pos, reference, alternate, name)
-                yield Call(number, alt, *raw, status, variant)
+                    variant = Variant(chromosome, position, reference.upper(), alternate.upper(), name)
+                elif status is Status.SYMBOLIC:
+                    info = str(record).rstrip("\n").split("\t")[7]
+                    found = read_event(alternate, position, info, alt, len(alternates))
+                    event, detail = (None, found) if isinstance(found, str) else (found, "")
+                    if event is not None and position < 1:
+                        status, event = Status.INVALID_POSITION, None
+                raw = (chromosome, position, reference, alternate, name)
+                yield Call(number, alt, *raw, status, variant, detail, event)
             number += 1
 
 
@@ -170,6 +255,12 @@ def _next(file: pysam.VariantFile, path: pathlib.Path, number: int) -> pysam.Var
             "expected at least 8 columns separated by tabs and a whole number as POS; mend or drop the line, "
             "or make the file again if it is truncated or corrupt"
         ) from error
+
+
+def count_header_lines(path: str | os.PathLike[str]) -> int:
+    """Number of header lines of a VCF; 0 for BCF, which has no lines. Raises InputError as `read_variants` does."""
+    with _open(pathlib.Path(path)) as file:
+        return 0 if file.is_bcf else _header_lines(file)
 
 
 def _header_lines(file: pysam.VariantFile) -> int:

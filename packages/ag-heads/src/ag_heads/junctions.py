@@ -101,13 +101,14 @@ class SpliceJunctionsHead(AbstractHead):
         """`predictions` [donor, acceptor, 2 x tissue], `splice_junction_mask` of the same shape, and the sites.
 
         `splice_site_positions` [4, site]: donor +, acceptor +, donor -, acceptor -; -1 is no site. They are selected
-        from the splice-site probabilities, unless the caller gives them as this head's own context.
+        from the splice-site probabilities, unless the caller gives them as this head's own context; with
+        `splice_site_rows` as well, where `embeddings` hold some rows only: the row of each site in these.
         """
-        given = context.get(self.modality, {}).get("splice_site_positions")
-        if given is None:
-            probabilities = context[self.requires[0]]["predictions"]
-            given = self.select(probabilities)
-        return self._join(embeddings.at(1)[given], given, organism)
+        own = context.get(self.modality, {})
+        positions = own.get("splice_site_positions")
+        if positions is None:
+            positions = self.select(context[self.requires[0]]["predictions"])
+        return self._join(embeddings.at(1)[own.get("splice_site_rows", positions)], positions, organism)
 
     def select(self, probabilities: Float[Array, "position label"]) -> Int[Array, "4 site"]:
         """The sites that this head joins, given each base's probability (or other value) of being one."""

@@ -9,6 +9,8 @@ _NAMES = {
     "Engine": "engine",
     "Result": "results",
     "ScorerResult": "results",
+    "ScoringRun": "scoring_run",
+    "verify": "verify",
     # Scorers
     "CenterMaskScorer": "center_mask",
     "Aggregation": "center_mask",
@@ -28,13 +30,26 @@ _NAMES = {
     "Alignment": "align",
     "alignment": "align",
     "align_alternate": "align",
+    "stitch_codes": "stitch",
+    "stitched_embeddings": "stitch",
+    # Haplotypes
+    "score_haplotype": "haplotypes",
+    "score_blocks": "haplotypes",
+    "HaplotypeScores": "haplotypes",
     # Predictions
     "predict_variant": "prediction",
+    "line_up": "predictor.line_up",
     "predict": "predictor.api",
     "write_predictions": "predictor.api",
+    # Calibration
+    "load_calibration": "calibration",
+    "calibrate_result": "calibration",
+    "Calibration": "calibration",
+    "plot_calibration": "calibration_plot",
     # Output
     "open_writer": "outputs",
     "to_datatree": "dataset",
+    "to_anndata": "anndata_scores",
     "Tidy": "tidy",
 }
 

@@ -12,12 +12,22 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from ag_core.genome import Interval, Variant
-from ag_core.interfaces import Embeddings, Predictions
+from ag_core.interfaces import AbstractHead, Embeddings, Predictions
+from ag_core.layout import Layout
 from ag_core.model import Model
 from ag_core.sequence import one_hot
 from jaxtyping import Array, Bool, Float, Int, UInt8
 
-from ag_scorers.align import Alignment, align_alternate, alignment
+from ag_scorers.align import (
+    Alignment,
+    PlacedAlignment,
+    align_alternate,
+    aligned_spans,
+    alignment,
+    place_alignment,
+    runs,
+)
+from ag_scorers.stitch import StitchCodes, stitched_embeddings
 
 JUNCTIONS, SITES = "splice_junctions", "splice_sites"
 
@@ -28,11 +38,28 @@ class SiteMasks(NamedTuple):
     - `genes`: bases of genes that overlap the variant.
     - `annotated`: known sites (donor+, acceptor+, donor-, acceptor- as the model sees them) within those.
     - `alignment`: how ALT moves into the frame of REF.
+
+    `restricted` is the same where only some rows are there.
     """
 
     genes: Bool[Array | np.ndarray, "*job position"]
     annotated: Bool[Array | np.ndarray, "*job position 4"]
-    alignment: Alignment
+    alignment: Alignment | PlacedAlignment
+
+    def restricted(self, layout: Layout) -> "SiteMasks":
+        """On the host: the masks for predictions that have the rows of `layout` (as the model sees them) only."""
+        assert isinstance(self.alignment, Alignment)
+        genes = layout.take(self.genes, False)
+        return SiteMasks(genes, layout.take(self.annotated, False), place_alignment(self.alignment, layout, genes))
+
+    def spans(self) -> list[tuple[int, int]]:
+        """Rows, as the model sees them, in which sites are looked for, and where those are in ALT."""
+        assert isinstance(self.alignment, Alignment)
+        length = len(self.genes)
+        if not self.alignment.reverse:
+            return aligned_spans(runs(np.asarray(self.genes)), self.alignment)
+        spans = aligned_spans(runs(np.asarray(self.genes)[::-1]), self.alignment)
+        return [(length - end, length - start) for start, end in spans]
 
 
 def site_masks(
@@ -65,23 +92,30 @@ def predict_alleles(
     modalities: Collection[str],
     sites: SiteMasks | None = None,
     *,
+    stitch: StitchCodes | None = None,
     reverse: bool = False,
 ) -> dict[str, Predictions]:
     """On the device: predictions of the modalities (and those they require), each [job, allele, ...].
 
     `codes` are base codes of the window, REF and ALT, reverse-complemented if `reverse`; then predictions are turned
     back to the forward strand. ALT stays in its own coordinates, but for junctions. With `sites`, these are chosen for
-    both alleles together, otherwise by each allele for itself.
+    both alleles together, otherwise by each allele for itself. With `stitch`, both sides of an indel are read in
+    register with the other allele.
     """
     jobs, alleles, length = codes.shape
     organisms = jnp.full(jobs * alleles, organism, jnp.int32)
     wanted = model.order(modalities)
-    embeddings = model.embed(one_hot(codes.reshape(jobs * alleles, length)), organisms, modalities=wanted)
+    if stitch is None:
+        embeddings = model.embed(one_hot(codes.reshape(jobs * alleles, length)), organisms, modalities=wanted)
+    else:
+        stitched = stitched_embeddings(model, codes, stitch, organism, wanted)
+        embeddings = jax.tree.map(lambda x: x.reshape(jobs * alleles, *x.shape[2:]), stitched)
     if sites is None or JUNCTIONS not in wanted:
         predictions = model.predict(embeddings, organisms, modalities=wanted)
     else:
         predictions = model.predict(embeddings, organisms, modalities=[name for name in wanted if name != JUNCTIONS])
-        chosen = _choose(model, predictions[SITES]["predictions"], sites)
+        probabilities = predictions[SITES]["predictions"]
+        chosen = choose_sites(model.heads[JUNCTIONS], probabilities[0::2], probabilities[1::2], sites)
         given = {JUNCTIONS: {"splice_site_positions": jnp.repeat(chosen, alleles, axis=0)}}
         joined = Embeddings(_align_second(embeddings.at(1), sites.alignment), None, None)
         predictions |= {JUNCTIONS: model.predict(joined, organisms, modalities=[JUNCTIONS], given=given)[JUNCTIONS]}
@@ -101,12 +135,18 @@ def _align_second(
     return jnp.stack([ref, alt], axis=1).reshape(values.shape)
 
 
-def _choose(
-    model: Model, probabilities: Float[Array, "both position label"], sites: SiteMasks
+def choose_sites(
+    head: AbstractHead,
+    ref: Float[Array, "job position label"],
+    alt: Float[Array, "job position label"],
+    sites: SiteMasks,
 ) -> Int[Array, "job 4 site"]:
-    """The sites of each job. Probabilities keep their type: under bfloat16 the rounded ones are compared."""
-    aligned = _align_second(probabilities[..., :4], sites.alignment)
-    strongest = jnp.maximum(aligned[0::2], aligned[1::2]) * jnp.asarray(sites.genes)[..., None].astype(aligned.dtype)
+    """The rows of each job's sites, from the probabilities of both alleles.
+
+    Probabilities keep their type: under bfloat16 the rounded ones are compared.
+    """
+    aligned = jax.vmap(align_alternate)(alt[..., :4], sites.alignment)
+    strongest = jnp.maximum(ref[..., :4], aligned) * jnp.asarray(sites.genes)[..., None].astype(aligned.dtype)
     strongest = jnp.maximum(strongest, jnp.asarray(sites.annotated).astype(aligned.dtype))
-    select: Any = getattr(model.heads[JUNCTIONS], "select")  # noqa: B009 (of this head alone, not of the interface)
+    select: Any = getattr(head, "select")  # noqa: B009 (of this head alone, not of the interface)
     return jax.vmap(select)(strongest)

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from ag_core.genome import Interval, Variant
 from ag_core.interfaces import AbstractScorer, Items
+from ag_core.layout import Layout
 from jaxtyping import Array, Bool, Float, Int
 
 WIDTHS = (None, 501, 2001, 10001, 100001, 200001)
@@ -117,6 +118,15 @@ class CenterMaskScorer(AbstractScorer):
         """One item without coordinates; the masks are a `Window`."""
         return Items(window(interval, variant, resolution, self.width), {})
 
+    def spans(self, items: Items) -> list[tuple[int, int]]:
+        """The window."""
+        start = int(items.masks.start)
+        return [(start, start + len(items.masks.valid))]
+
+    def restrict(self, masks: Window, layouts: Mapping[str, Layout]) -> Window:
+        """The window, where it lies now."""
+        return masks._replace(start=layouts[self.modality].places(masks.start).astype(np.int32))
+
     def score(
         self,
         ref: Float[Array | np.ndarray, "position track"],
@@ -124,14 +134,35 @@ class CenterMaskScorer(AbstractScorer):
         masks: Window,
     ) -> Float[Array, "item track"]:
         """One row of scores; reads only the window."""
+        ref, alt = self._windows(ref, alt, masks)
+        return aggregate(ref, alt, masks.valid, self.aggregation)[None]
+
+    def alleles(
+        self,
+        ref: Float[Array | np.ndarray, "position track"],
+        alt: Float[Array | np.ndarray, "position track"],
+        masks: Window,
+    ) -> tuple[Float[Array, "item track"], Float[Array, "item track"]] | None:
+        """What is subtracted; for L2 norms, which have no such pair, sums (of log1p, where the norm is of these)."""
+        ref, alt = self._windows(ref, alt, masks)
+        return summed(ref, masks.valid, self.aggregation)[None], summed(alt, masks.valid, self.aggregation)[None]
+
+    def _windows(
+        self,
+        ref: Float[Array | np.ndarray, "position track"],
+        alt: Float[Array | np.ndarray, "position track"],
+        masks: Window,
+    ) -> tuple[Float[Array, "bin track"], Float[Array, "bin track"]]:
         size = masks.valid.shape[0]
         if ref.ndim != 2 or ref.shape[0] < size:
             raise ValueError(
                 f"{self.modality} predictions of shape {ref.shape} cannot be read in a window of {size} bins; "
                 "expected [position, track] over the interval that the masks were made for"
             )
-        ref, alt = (jax.lax.dynamic_slice_in_dim(jnp.asarray(x), masks.start, size) for x in (ref, alt))
-        return aggregate(ref, alt, masks.valid, self.aggregation)[None]
+        return (
+            jax.lax.dynamic_slice_in_dim(jnp.asarray(ref), masks.start, size),
+            jax.lax.dynamic_slice_in_dim(jnp.asarray(alt), masks.start, size),
+        )
 
 
 def aggregate(
@@ -165,3 +196,19 @@ def aggregate(
             return jnp.maximum(total(alt), total(ref)) / count
         case Aggregation.ACTIVE_SUM:
             return jnp.maximum(total(alt), total(ref))
+
+
+def summed(
+    values: Float[Array, "position track"], valid: Bool[Array | np.ndarray, " position"], aggregation: Aggregation
+) -> Float[Array, " track"]:
+    """What an `Aggregation` makes of one allele."""
+    if aggregation is Aggregation.DIFF_SUM_LOG2:
+        values = jnp.log2(1 + values)
+    if aggregation is Aggregation.L2_DIFF_LOG1P:
+        values = jnp.log1p(values)
+    total = jnp.sum(jnp.where(valid[:, None], values.astype(jnp.float32), 0.0), axis=0)
+    if aggregation is Aggregation.DIFF_LOG2_SUM:
+        return jnp.log2(1 + total)
+    if aggregation in (Aggregation.DIFF_MEAN, Aggregation.ACTIVE_MEAN):
+        return total / jnp.sum(valid, dtype=jnp.float32)
+    return total

@@ -1,7 +1,5 @@
 """`agenome score`."""
 
-import collections
-import contextlib
 import json
 import pathlib
 import time
@@ -15,7 +13,7 @@ def score(
     fasta: Annotated[pathlib.Path, typer.Option(help="reference genome, plain or bgzip")],
     output: Annotated[
         list[pathlib.Path],
-        typer.Option("-o", "--output", help=".parquet, .tsv[.gz] or .vcf[.gz]; may be repeated"),
+        typer.Option("-o", "--output", help="the suffix tells the format (docs/score-outputs.md); may be repeated"),
     ],
     gtf: Annotated[pathlib.Path | None, typer.Option(help="gene annotation, for scorers by gene")] = None,
     splice_sites: Annotated[
@@ -30,14 +28,36 @@ def score(
     tracks: Annotated[str, typer.Option(help='query over track metadata, such as "HepG2 & CTCF"')] = "",
     organism: Annotated[str | None, typer.Option(help="one the model knows; default: its first")] = None,
     window: Annotated[int | None, typer.Option(help="input length in bp, a multiple of 2,048")] = None,
+    window_grid: Annotated[
+        int | None, typer.Option(help="move windows to multiples of so many bp, so that neighbours share work")
+    ] = None,
+    indel: Annotated[str, typer.Option(help="how indels are compared: align, stitch or none")] = "align",
     precision: Annotated[str, typer.Option(help="float32 or bfloat16")] = "float32",
     batch_size: Annotated[int, typer.Option(help="variants in one forward pass")] = 2,
+    full: Annotated[bool, typer.Option("--full", help="run the model on whole windows, though less would do")] = False,
+    alleles: Annotated[bool, typer.Option("--alleles", help="values of REF and ALT beside their scores")] = False,
+    calibration: Annotated[str, typer.Option(help="quantile table: auto (the model's own), none or a file")] = "auto",
+    repair: Annotated[bool, typer.Option("--repair", help="mend alleles first (docs/vcf-doctor.md)")] = False,
+    top: Annotated[int | None, typer.Option(help="write the N strongest tracks of each item")] = None,
+    keep_tracks: Annotated[str, typer.Option(help="write tracks that fit a query; all of --tracks are scored")] = "",
+    track_set: Annotated[
+        list[str] | None, typer.Option(help="NAME=QUERY: write the strongest track of the set; may be repeated")
+    ] = None,
     max_ref_mismatch: Annotated[float, typer.Option(help="stop above this share of wrong REF alleles")] = 0.05,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="replace foreign INFO fields called AG")] = False,
+    plan: Annotated[bool, typer.Option("--plan", help="try a few variants, tell time, memory and bytes, stop")] = False,
+    work: Annotated[
+        pathlib.Path | None, typer.Option(help="folder for shards; default: beside the first output")
+    ] = None,
+    shard_size: Annotated[int | None, typer.Option(min=1, help="variants that an interruption may cost")] = None,
+    keep_shards: Annotated[bool, typer.Option("--keep-shards", help="leave the folder of shards there")] = False,
     json_: Annotated[bool, typer.Option("--json", help="summary as JSON on stdout")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="no progress")] = False,
 ) -> None:
-    """Scores every alternate allele of a VCF and writes all of them, each with its status."""
+    """Scores every alternate allele of a VCF and writes all of them, each with its status.
+
+    Interrupted, the same command goes on. `agenome score verify` scores rows of a finished output again.
+    """
     from ag_core.config import check_length
     from ag_core.errors import InputError
     from ag_core.precision import Precision
@@ -45,15 +65,14 @@ def score(
     from ag_data.variants import Status
     from rich.console import Console
 
-    from ag_scorers.outputs import SUFFIXES, open_writer
-    from ag_scorers.progress import track_progress
-    from ag_scorers.scoring import Survey, open_engine, provenance
+    from ag_scorers.calibration import load_calibration
+    from ag_scorers.digests import provenance
+    from ag_scorers.estimate import check_disk, estimate
+    from ag_scorers.scoring import Survey, asked_for, open_engine, parse_sets
+    from ag_scorers.scoring_run import ScoringRun, check_outputs, execute
 
     begun = time.monotonic()
     console = Console(stderr=True, quiet=quiet)
-    for path in output:
-        if not path.name.endswith(SUFFIXES):
-            raise InputError(f"{path}: cannot tell the format; use one of {', '.join(SUFFIXES)}")
     if precision not in list(Precision):
         raise InputError(f"precision {precision!r}: expected one of {', '.join(Precision)}")
     if window is not None:
@@ -62,57 +81,78 @@ def score(
         except ValueError as error:
             raise InputError(f"--window: {error}") from error
 
+    special = {"partial": not full, "indel": indel, "alleles": alleles, "window_grid": window_grid}
+    usual = {"partial": True, "indel": "align", "alleles": False, "window_grid": None}
+    options = {
+        "gtf": gtf,
+        "splice_sites": splice_sites,
+        "polya": polya,
+        "model": model,
+        "scorers": scorer or (),
+        "tracks": tracks,
+        "organism": organism,
+        "window": window,
+        "precision": precision,
+        "batch_size": batch_size,
+        **{name: value for name, value in special.items() if value != usual[name]},
+    }
     genome = Fasta(fasta)
-    engine = open_engine(
-        genome,
-        gtf=gtf,
-        splice_sites=splice_sites,
-        polya=polya,
-        model=model,
-        scorers=scorer or (),
-        tracks=tracks,
-        organism=organism,
-        window=window,
-        precision=precision,
-        batch_size=batch_size,
+    engine = open_engine(genome, **options)
+    quantiles = load_calibration(calibration, engine, model=model)
+    survey = Survey(vcf, genome, engine.window // 2, max_ref_mismatch, repair=repair)
+    asked = asked_for(**options) | ({"repair": True} if repair else {})
+    asked |= {"calibration": quantiles.digest} if quantiles else {}
+    columns = [*(["quantile", "tail"] if quantiles else []), *(["ref", "alt"] if alleles else [])]
+    sets = parse_sets(track_set or [])
+    run = ScoringRun(
+        engine,
+        survey,
+        output,
+        provenance(engine, survey.chromosomes, asked),
+        calibration=quantiles,
+        writing={
+            "overwrite": overwrite,
+            "columns": columns,
+            "keep_tracks": keep_tracks,
+            "top": top,
+            "track_sets": sets or None,
+        },
+        size=shard_size,
+        work=work,
+        keep=keep_shards,
     )
-    survey = Survey(vcf, genome, engine.window // 2, max_ref_mismatch)
-    total = survey.statuses.total()
+    check_outputs(run)
+    total = run.total
     console.print(
         f"{total:,} alleles, {survey.statuses[Status.SCORED]:,} to score with {len(engine.scorers)} scorers on "
         f"{sum(t.sizes['track'] for t in engine.tables.values()):,} tracks of {engine.checkpoint.spec.name}",
         highlight=False,
     )
-    statuses: collections.Counter[str] = collections.Counter()
-    first_failure = ""
-    with contextlib.ExitStack() as stack:
-        made_by, templates = provenance(engine), engine.templates()
-        writers = [
-            stack.enter_context(open_writer(path, templates, vcf, provenance=made_by, overwrite=overwrite))
-            for path in output
-        ]
-        for result in track_progress(engine.run(survey.calls()), total, console):
-            statuses[result.call.status.value] += 1
-            if result.call.status is Status.FAILED and not first_failure:
-                first_failure = f"{result.call}: {result.call.detail}"
-            for writer in writers:
-                writer.write(result)
+    for note in quantiles.notes:
+        console.print(note, highlight=False, markup=False)
     if survey.report.mismatched and not quiet:
         cause = f"; {survey.report.cause}" if survey.report.cause else ""
         console.print(f"{survey.report.mismatched} REF alleles differ from the genome{cause}", highlight=False)
-    if first_failure:
-        console.print(f"first failure: {first_failure}", highlight=False, markup=False)
-    summary = {
-        "output": [str(path) for path in output],
-        "alleles": total,
-        "statuses": dict(sorted(statuses.items())),
-        "scorers": {key: one.name for key, one in engine.scorers.items()},
-        "seconds": round(time.monotonic() - begun, 3),
-        **provenance(engine),
-    }
-    counts = ", ".join(f"{status} {count:,}" for status, count in statuses.most_common())
+    if plan:
+        found = estimate(run, console)
+        print(json.dumps(found.summary(), indent=1)) if json_ else print(found)
+        found.check_disk()
+        return
+    check_disk(run, console)
+    done = execute(run, console)
+    if done.first_failure:
+        console.print(f"first failure: {done.first_failure}", highlight=False, markup=False)
+    counts = ", ".join(f"{status} {count:,}" for status, count in done.statuses.most_common())
     console.print(f"{counts or 'no alleles'} -> {', '.join(map(str, output))}", highlight=False)
     if json_:
+        summary = {
+            "output": [str(path) for path in output],
+            "alleles": total,
+            "statuses": dict(sorted(done.statuses.items())),
+            "scorers": {key: one.name for key, one in engine.scorers.items()},
+            "seconds": round(time.monotonic() - begun, 3),
+            **{name: value for name, value in run.made_by.items() if name != "scorers"},
+        }
         print(json.dumps(summary, indent=1))
-    if statuses[Status.FAILED.value] and not statuses[Status.SCORED.value]:
-        raise RuntimeError(f"not one allele could be scored; {first_failure}")
+    if done.statuses[Status.FAILED.value] and not done.statuses[Status.SCORED.value]:
+        raise RuntimeError(f"not one allele could be scored; {done.first_failure}")

@@ -7,6 +7,7 @@ import numpy as np
 import xarray as xr
 from ag_core.genome import Interval, Variant
 from ag_core.interfaces import AbstractHead, AbstractScorer, Items, Predictions
+from ag_core.layout import Layout
 from ag_core.schema import track_table
 from jaxtyping import Array, Float, Int, PyTree
 
@@ -41,6 +42,15 @@ class CompositeSplicingScorer(AbstractScorer):
         """One item without coordinates; the masks are those of the parts, whose items are the notes."""
         parts = tuple(scorer.items(interval, variant, 1, resources) for scorer, _ in PARTS)
         return Items(tuple(part.masks for part in parts), {}, parts)
+
+    def spans(self, items: Items) -> list[tuple[int, int]]:
+        """Those of the parts; junctions read no tracks."""
+        declared = (scorer.spans(part) for (scorer, _), part in zip(PARTS, items.notes, strict=True))
+        return [span for spans in declared for span in spans or ()]
+
+    def restrict(self, masks: tuple[PyTree[np.ndarray], ...], layouts: Mapping[str, Layout]) -> tuple[Any, ...]:
+        """Those of the parts."""
+        return tuple(scorer.restrict(part, layouts) for (scorer, _), part in zip(PARTS, masks, strict=True))
 
     def read(
         self,

@@ -1,12 +1,13 @@
 """Drives a model over variants: sequences of both alleles in, one `Result` for each allele out, in input order.
 
-Host work (sequences, masks) and device work (one forward pass for REF and ALT, then every scorer on the
-predictions while they are still there) are separate; only scores travel back.
+Host work (sequences, masks, what must be computed) and device work (predictions, and every scorer on them while they
+are still there) are separate; only scores travel back. Each variant is computed as far as its scorers read (`reading`,
+`evaluation.score_rows`), and variants of one window share what is known of REF.
 """
 
 import dataclasses
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import equinox as eqx
@@ -17,72 +18,24 @@ from ag_core.checkpoint import Checkpoint
 from ag_core.config import PAIR_BIN, TOKEN, check_length
 from ag_core.errors import InputError
 from ag_core.genome import Interval, Variant
-from ag_core.interfaces import AbstractScorer, Embeddings, Items
+from ag_core.interfaces import AbstractScorer, Embeddings
 from ag_core.model import Model, fold
-from ag_core.sequence import allele_sequences, encode
+from ag_core.partial import Sequences, reference
 from ag_data.fasta import Fasta
 from ag_data.variants import Call, Status
-from jaxtyping import Array, Int, PyTree, UInt8
+from jaxtyping import Array, Int, PyTree
 
-from ag_scorers.alleles import JUNCTIONS, SiteMasks, predict_alleles, site_masks
+from ag_scorers.batches import Batch, make_batches
+from ag_scorers.evaluation import Alternatives, Outcome, read_and_score, score_everywhere, score_rows
+from ag_scorers.jobs import Indel, Job, JobMaker
+from ag_scorers.reading import Shapes
 from ag_scorers.results import Result, ScorerResult
 from ag_scorers.selection import choose_tracks
 
-# Calls looked at together, so that variants of equal shapes share a batch.
-CHUNK = 64
+# Bases of windows looked at together, so that calls of one window, and of equal shapes, are computed together.
+CHUNK_BASES = 1 << 23
 # How a user gives a resource that a scorer needs.
 OPTIONS = {"genes": "an annotation (--gtf)", "polyadenylation": "a table of polyadenylation sites (--polya)"}
-
-
-@dataclasses.dataclass(frozen=True)
-class _Job:
-    """A call made ready on the host."""
-
-    number: int
-    call: Call
-    codes: UInt8[np.ndarray, "2 position"]
-    items: tuple[Items, ...]
-    sites: SiteMasks | None
-    reverse: bool
-
-    @property
-    def shape(self) -> tuple[Any, ...]:
-        """Equal for jobs that one compiled program can serve."""
-        return self.reverse, *(np.shape(leaf) for items in self.items for leaf in jax.tree.leaves(items.masks))
-
-
-def _read_and_score(
-    model: Model,
-    predictions: PyTree[Array],
-    selections: Mapping[str, Int[Array | np.ndarray, " _"]],
-    scorer: AbstractScorer,
-    masks: PyTree[Array],
-) -> PyTree[Array]:
-    """One job: predictions [allele, ...] of the scorer's modalities to what it sends back."""
-    ref, alt = (
-        scorer.read(model.heads, jax.tree.map(lambda x, n=allele: x[n], predictions), selections) for allele in (0, 1)
-    )
-    return scorer.score(ref, alt, masks)
-
-
-@eqx.filter_jit
-def _score(
-    model: Model,
-    codes: UInt8[Array | np.ndarray, "job 2 position"],
-    organism: int,
-    selections: Mapping[str, Int[Array | np.ndarray, " _"]],
-    scorers: Sequence[AbstractScorer],
-    masks: Sequence[Any],
-    sites: SiteMasks | None,
-    reverse: bool,
-) -> list[PyTree[Array]]:
-    predictions = predict_alleles(model, codes, organism, list(selections), sites, reverse=reverse)
-    return [
-        jax.vmap(lambda found, mask, scorer=scorer: _read_and_score(model, found, selections, scorer, mask))(
-            {modality: predictions[modality] for modality in scorer.modalities}, mask
-        )
-        for scorer, mask in zip(scorers, masks, strict=True)
-    ]
 
 
 class Engine:
@@ -93,8 +46,13 @@ class Engine:
     - `window`: input length in bp (the model's own by default), a multiple of 2,048; the variant's first base is at
       index window/2 - 1 of it, and what lies off the chromosome reads as N.
     - `tracks`: query over track metadata (see `ag_data.query`); all real tracks by default.
-    - `parity`: on intervals of the '-' strand, does as the reference does (spec/scoring.md 1.12, items 1 and 2). Other
-      defects have their own switch in the scorer that has them.
+    - `window_grid`: bp; windows begin at a multiple of it, so that neighbouring variants share one. The variant is then
+      up to half a grid step off the middle.
+    - `partial`: computes only what scorers read; otherwise both alleles in full.
+    - `indel`: how ALT is compared with REF behind an indel (`Indel`).
+    - `alleles`: also returns what each scorer makes of either allele, where it has such values.
+    - `parity`: on intervals of the '-' strand, does as the reference does (spec/scoring.md 1.12, items 1 and 2), always
+      in full. Other defects have their own switch in the scorer that has them.
 
     Raises InputError when these don't go together.
     """
@@ -110,6 +68,10 @@ class Engine:
         window: int | None = None,
         tracks: str = "",
         batch_size: int = 2,
+        window_grid: int | None = None,
+        partial: bool = True,
+        indel: Indel | str = Indel.ALIGN,
+        alleles: bool = False,
         parity: bool = False,
     ):
         # Only the folded weights are kept: those of the published model are 1.8 GB before and more after.
@@ -123,7 +85,14 @@ class Engine:
             raise InputError(f"window: {error}") from error
         if batch_size < 1:
             raise InputError(f"batch size must be at least 1, got {batch_size}")
-        self.batch_size, self.parity = batch_size, parity
+        if window_grid is not None and (window_grid < TOKEN or window_grid % TOKEN):
+            raise InputError(
+                f"window grid must be a positive multiple of {TOKEN} bp, got {window_grid}; try {PAIR_BIN}"
+            )
+        if indel not in list(Indel):
+            raise InputError(f"indel strategy {indel!r}: expected one of {', '.join(Indel)}")
+        self.batch_size, self.parity, self.partial, self.alleles = batch_size, parity, partial, alleles
+        self.window_grid, self.indel = window_grid, Indel(indel)
         self.organism = checkpoint.spec.organism(organism)
         self._selections, self.tables = choose_tracks(checkpoint.spec, self.organism, tracks)
         self.scorers = self._check(scorers)
@@ -131,6 +100,8 @@ class Engine:
         self._selections = {name: chosen for name, chosen in self._selections.items() if name in used}
         self.tables = {name: table for name, table in self.tables.items() if name in used}
         self._tracks = {key: scorer.tracks(self.tables) for key, scorer in self.scorers.items()}
+        self._jobs = JobMaker(self)
+        self._known: tuple[bytes, Sequences] | None = None
 
     def _check(self, scorers: Mapping[str, AbstractScorer]) -> dict[str, AbstractScorer]:
         heads = self.checkpoint.model.heads
@@ -157,9 +128,12 @@ class Engine:
         shapes = self._shapes(kept)
         for key, scorer in kept.items():
             try:
-                items = scorer.items(self.interval(probe), probe, self._resolution_of(scorer), self.resources)
+                items = scorer.items(self.interval(probe), probe, self.resolution_of(scorer), self.resources)
                 read = {modality: shapes[modality] for modality in scorer.modalities}
-                eqx.filter_eval_shape(_read_and_score, self.model, read, self._selections, scorer, items.masks)
+                eqx.filter_eval_shape(
+                    read_and_score,
+                    *(self.model.heads, read, read, self._selections, scorer, items.masks, np.asarray(False), True),
+                )
             except ValueError as error:
                 raise InputError(f"scorer {key}: {error}") from error
             except TypeError as error:  # an array of other dimensions than the scorer can read
@@ -168,26 +142,32 @@ class Engine:
         return kept
 
     def _shapes(self, scorers: Mapping[str, AbstractScorer]) -> PyTree[jax.ShapeDtypeStruct]:
-        """Shapes of the predictions for two alleles, without computing any."""
+        """Shapes of the predictions for one allele, without computing any."""
         names = {modality for scorer in scorers.values() for modality in scorer.modalities}
 
         def predict(model: Model) -> PyTree[Array]:
             dims, bins = model.backbone.config.dims, self.window // PAIR_BIN
             shapes = (self.window, dims.bp1), (self.window // TOKEN, dims.bp128), (bins, bins, dims.pair)
-            embeddings = Embeddings(*(jnp.zeros((2, *shape), model.precision.value) for shape in shapes))
-            return model.predict(embeddings, jnp.zeros(2, jnp.int32), modalities=sorted(names))
+            embeddings = Embeddings(*(jnp.zeros((1, *shape), model.precision.value) for shape in shapes))
+            predictions = model.predict(embeddings, jnp.zeros(1, jnp.int32), modalities=sorted(names))
+            return jax.tree.map(lambda x: x[0], predictions)
 
         return eqx.filter_eval_shape(predict, self.model)
 
     def interval(self, variant: Variant) -> Interval:
         """The input window of a variant."""
-        return Interval(variant.chromosome, variant.start, variant.start + 1).resize(self.window)
+        window = Interval(variant.chromosome, variant.start, variant.start + 1).resize(self.window)
+        if self.window_grid is None:
+            return window
+        start = (window.start + self.window_grid // 2) // self.window_grid * self.window_grid
+        return Interval(variant.chromosome, start, start + self.window)
 
     def resolution(self, modality: str) -> int:
         """Bp per position of a modality's output."""
         return min(self.checkpoint.model.heads[modality].resolutions)
 
-    def _resolution_of(self, scorer: AbstractScorer) -> int:
+    def resolution_of(self, scorer: AbstractScorer) -> int:
+        """Bp per row of the masks that a scorer makes."""
         return self.resolution(scorer.modalities[0])
 
     def selection(self, modality: str) -> Int[np.ndarray, " track"]:
@@ -207,81 +187,120 @@ class Engine:
         On '-' the model sees the reverse complement; predictions are turned back to the forward strand before they
         are scored. The chromosome must be spelt as in the FASTA. Raises ValueError when a scorer refuses the variant.
         """
-        call = Call(
-            0,
-            0,
-            variant.chromosome,
-            variant.position,
-            variant.reference_bases,
-            variant.alternate_bases,
-            variant=variant,
-        )
-        job = self._prepare(0, call, variant, self.interval(variant) if interval is None else interval)
-        return self._finish(job, self._compute([job]), 0)
+        return self.score_many([variant], interval)[0]
+
+    def score_many(
+        self, variants: Iterable[Variant], interval: Interval | None = None
+    ) -> list[tuple[ScorerResult, ...]]:
+        """As `score`, of several variants, which share what is known of REF where they share an interval."""
+        jobs = []
+        for number, variant in enumerate(variants):
+            bases = variant.reference_bases, variant.alternate_bases
+            call = Call(number, 0, variant.chromosome, variant.position, *bases, variant=variant)
+            jobs.append(self._jobs.make(number, call, self.interval(variant) if interval is None else interval))
+        scores: dict[int, tuple[ScorerResult, ...]] = {}
+        for batch in make_batches(jobs, self.batch_size):
+            scores |= {job.number: mine for job, mine in zip(batch.jobs, self._compute(batch), strict=True)}
+        return [scores[number] for number in range(len(jobs))]
 
     def run(self, calls: Iterable[Call]) -> Iterator[Result]:
-        """One result for each call, in order. A call that fails gets status `failed`; the others go on."""
-        for chunk in _batched(calls, CHUNK):
+        """One result for each call, in order. A call that fails gets status `failed`; the others go on.
+
+        Some are looked at together: those near each other should come one after another. What is computed, to the
+        last bit, depends on the calls of this run alone.
+        """
+        shapes = Shapes(self.window // TOKEN)
+        for chunk in _batched(calls, min(max(CHUNK_BASES // self.window, 8), 256)):
             results: dict[int, Result] = {}
-            groups: dict[tuple[Any, ...], list[_Job]] = {}
+            jobs: list[Job] = []
             for number, call in enumerate(chunk):
                 if call.status is not Status.SCORED or call.variant is None:
                     results[number] = Result(call)
                     continue
                 try:
-                    job = self._prepare(number, call, call.variant, self.interval(call.variant))
-                    groups.setdefault(job.shape, []).append(job)
+                    jobs.append(self._jobs.make(number, call, self.interval(call.variant)))
                 except Exception as error:  # a scorer may be anybody's: the call fails, the run goes on
-                    results[number] = _failed(call, error)
-            for jobs in groups.values():
-                for batch in _batched(jobs, self.batch_size):
-                    results |= self._run_batch(list(batch))
+                    results[number] = _failed(call, f"{type(error).__name__}: {error}")
+            for batch in make_batches(jobs, self.batch_size, shapes):
+                results |= self._run_batch(batch)
             yield from (results[number] for number in range(len(chunk)))
 
-    def _prepare(self, number: int, call: Call, variant: Variant, interval: Interval) -> _Job:
-        ref, alt = allele_sequences(interval, variant, self.fasta.fetch)
-        # Predictions come back in the forward frame; the reference aligns indels as if they did not.
-        shown = interval if self.parity else Interval(interval.chromosome, interval.start, interval.end)
-        items = tuple(
-            scorer.items(shown, variant, self._resolution_of(scorer), self.resources)
-            for scorer in self.scorers.values()
-        )
-        sites = None
-        if JUNCTIONS in self.tables:
-            sites = site_masks(interval, variant, self.resources, everywhere=False, parity=self.parity)
-        return _Job(number, call, np.stack([encode(ref), encode(alt)]), items, sites, interval.negative_strand)
-
-    def _run_batch(self, jobs: list[_Job]) -> dict[int, Result]:
+    def _run_batch(self, batch: Batch) -> dict[int, Result]:
         try:
-            scores = self._compute(jobs)
-            return {job.number: Result(job.call, self._finish(job, scores, i)) for i, job in enumerate(jobs)}
+            scores = self._compute(batch)
+            return {job.number: Result(job.call, mine) for job, mine in zip(batch.jobs, scores, strict=True)}
         except Exception as error:  # out of memory, say: one bad variant must not take the others along
-            if len(jobs) == 1:
-                return {jobs[0].number: _failed(jobs[0].call, error)}
-            return {number: r for job in jobs for number, r in self._run_batch([job]).items()}
+            if len(batch.jobs) == 1:
+                (job,) = batch.jobs
+                if isinstance(error, NotFiniteError) and batch.readings is not None:  # once more, the plain way
+                    return self._run_batch(Batch((dataclasses.replace(job, wants=None),), None))
+                return {job.number: _failed(job.call, f"{type(error).__name__}: {error}")}
+            singles = (self._run_batch(one) for job in batch.jobs for one in make_batches([job], 1))
+            return {number: result for results in singles for number, result in results.items()}
 
-    def _compute(self, jobs: list[_Job]) -> list[PyTree[np.ndarray]]:
-        # A short batch is filled up with its last job: one compiled program for all.
-        padded = jobs + [jobs[-1]] * (self.batch_size - len(jobs))
-        codes = np.stack([job.codes for job in padded])
-        masks, sites = (
-            jax.tree.map(lambda *leaves: np.stack(leaves), *parts)
-            for parts in ([[items.masks for items in job.items] for job in padded], [job.sites for job in padded])
-        )
+    def _compute(self, batch: Batch) -> list[tuple[ScorerResult, ...]]:
+        """Results of each job. Raises NotFiniteError when a model predicts NaN or infinity."""
         scorers = tuple(self.scorers.values())
-        scores = _score(self.model, codes, self.organism, self._selections, scorers, masks, sites, padded[0].reverse)
-        return jax.tree.map(np.asarray, jax.block_until_ready(scores))
+        masks, sites = batch.masks(self.scorers)
+        given = self._selections, scorers, masks, sites
+        if batch.readings is None:
+            codes = np.stack([job.codes for job in batch.filled])
+            reverse = batch.jobs[0].reverse
+            stitch = batch.stitch()
+            outcomes = score_everywhere(self.model, codes, self.organism, *given, stitch, reverse, self.alleles)
+        else:
+            alternatives = Alternatives(
+                np.stack([job.codes[1] for job in batch.filled]),
+                np.array([job.first for job in batch.filled], np.int32),
+                np.array([np.array_equal(*job.codes) for job in batch.filled]),
+            )
+            outcomes = score_rows(
+                self.model,
+                self._references(batch),
+                alternatives,
+                self.organism,
+                batch.rows(),
+                *given,
+                batch.readings[0].shape.size,
+                batch.jobs[0].change,
+                batch.jobs[0].reverse,
+                self.alleles,
+            )
+        outcomes = jax.tree.map(np.asarray, jax.block_until_ready(outcomes))
+        return [self._finish(job, outcomes, i) for i, job in enumerate(batch.jobs)]
 
-    def _finish(self, job: _Job, scores: list[PyTree[np.ndarray]], index: int) -> tuple[ScorerResult, ...]:
+    def _references(self, batch: Batch) -> Sequences:
+        """REF of one window for all jobs, remembered for the next batch, or of each job's own window."""
+        codes = np.stack([job.codes[0] for job in batch.references])
+        key = codes.tobytes()
+        if self._known is None or self._known[0] != key:
+            self._known = None  # its memory first
+            dtype = str(self.model.precision)
+            self._known = key, reference(self.model.backbone, jnp.asarray(codes), self.organism, dtype)
+        return self._known[1]
+
+    def _finish(self, job: Job, outcomes: list[Outcome], index: int) -> tuple[ScorerResult, ...]:
         finished = []
-        for (key, scorer), items, values in zip(self.scorers.items(), job.items, scores, strict=True):
-            mine = jax.tree.map(lambda x: x[index], values)
-            finished.append(ScorerResult(key, scorer, *scorer.rows(mine, items, self.tables), self._tracks[key]))
+        for (key, scorer), items, outcome in zip(self.scorers.items(), job.items, outcomes, strict=True):
+            mine: Outcome = jax.tree.map(lambda x: x[index], outcome)
+            if not mine.finite:
+                raise NotFiniteError(f"the model predicts NaN or infinity where {key} reads")
+            values, table = scorer.rows(mine.scores, items, self.tables)
+            extra = {}
+            if mine.alleles is not None:
+                tracks = self.tables[scorer.modality]
+                for name, value in zip(("ref", "alt"), mine.alleles, strict=True):
+                    extra[name] = scorer.finish(value[: items.count], items, tracks)
+            finished.append(ScorerResult(key, scorer, values, table, self._tracks[key], **extra))
         return tuple(finished)
 
 
-def _failed(call: Call, error: Exception) -> Result:
-    return Result(dataclasses.replace(call, status=Status.FAILED, detail=f"{type(error).__name__}: {error}"))
+class NotFiniteError(ArithmeticError):
+    """A model's predictions are not finite."""
+
+
+def _failed(call: Call, detail: str) -> Result:
+    return Result(dataclasses.replace(call, status=Status.FAILED, detail=detail))
 
 
 def _batched(values: Iterable[Any], size: int) -> Iterator[tuple[Any, ...]]:

@@ -13,9 +13,20 @@ import numpy as np
 import xarray as xr
 from ag_core.genome import Interval, Variant
 from ag_core.interfaces import AbstractScorer, Items
+from ag_core.layout import Layout
 from jaxtyping import Array, Bool, Float
 
-from ag_scorers.align import Alignment, aligned_sum, alignment, masked_sum
+from ag_scorers.align import (
+    Alignment,
+    PlacedAlignment,
+    align_alternate,
+    aligned_spans,
+    aligned_sum,
+    alignment,
+    masked_sum,
+    place_alignment,
+    runs,
+)
 from ag_scorers.center_mask import check_modality
 
 # Genes are padded up to one of these, so that jit compiles at most so many programs.
@@ -27,7 +38,7 @@ class GeneMasks(NamedTuple):
     """Rows of each gene's exons (padded with empty genes to one of `BUCKETS`), and how to align ALT."""
 
     exons: Bool[Array | np.ndarray, "position gene"]
-    alignment: Alignment
+    alignment: Alignment | PlacedAlignment
 
 
 def genes_of(name: str, resources: Mapping[str, Any]) -> Any:
@@ -82,7 +93,16 @@ def exon_means(
 ) -> tuple[Float[Array, "gene track"], Float[Array, "gene track"]]:
     """Means over each gene's exons, of REF and of ALT in REF's frame; NaN for a gene without any (padding)."""
     count = jnp.sum(masks.exons, axis=0, dtype=jnp.float32)[:, None]
+    if isinstance(masks.alignment, PlacedAlignment):  # few rows
+        aligned = align_alternate(alt, masks.alignment)
+        return masked_sum(masks.exons, ref) / count, masked_sum(masks.exons, aligned) / count
     return masked_sum(masks.exons, ref) / count, aligned_sum(masks.exons, alt, masks.alignment) / count
+
+
+def restrict_exons(masks: GeneMasks, layout: Layout) -> GeneMasks:
+    """Masks for predictions of which only some rows are there."""
+    exons = layout.take(masks.exons, False)
+    return GeneMasks(exons, place_alignment(masks.alignment, layout, exons.any(axis=1)))
 
 
 def blank_other_strand(
@@ -114,6 +134,23 @@ class GeneMaskLFCScorer(AbstractScorer):
     def items(self, interval: Interval, variant: Variant, resolution: int, resources: Mapping[str, Any]) -> Items:
         """One item a gene; the masks are `GeneMasks`. Raises ValueError unless `resolution` is 1."""
         return gene_items(self.name, interval, variant, resolution, resources, self.parity)
+
+    def spans(self, items: Items) -> list[tuple[int, int]]:
+        """The exons, and where they are in ALT."""
+        return aligned_spans(runs(items.masks.exons.any(axis=1)), items.masks.alignment)
+
+    def restrict(self, masks: GeneMasks, layouts: Mapping[str, Layout]) -> GeneMasks:
+        """The exons, where they lie now."""
+        return restrict_exons(masks, layouts[self.modality])
+
+    def alleles(
+        self,
+        ref: Float[Array | np.ndarray, "position track"],
+        alt: Float[Array | np.ndarray, "position track"],
+        masks: GeneMasks,
+    ) -> tuple[Float[Array, "item track"], Float[Array, "item track"]]:
+        """Means over exons."""
+        return exon_means(ref, alt, masks)
 
     def score(
         self,
@@ -151,6 +188,23 @@ class GeneMaskActiveScorer(AbstractScorer):
     def items(self, interval: Interval, variant: Variant, resolution: int, resources: Mapping[str, Any]) -> Items:
         """One item a gene; the masks are `GeneMasks`. Raises ValueError unless `resolution` is 1."""
         return gene_items(self.name, interval, variant, resolution, resources, self.parity)
+
+    def spans(self, items: Items) -> list[tuple[int, int]]:
+        """The exons, and where they are in ALT."""
+        return aligned_spans(runs(items.masks.exons.any(axis=1)), items.masks.alignment)
+
+    def restrict(self, masks: GeneMasks, layouts: Mapping[str, Layout]) -> GeneMasks:
+        """The exons, where they lie now."""
+        return restrict_exons(masks, layouts[self.modality])
+
+    def alleles(
+        self,
+        ref: Float[Array | np.ndarray, "position track"],
+        alt: Float[Array | np.ndarray, "position track"],
+        masks: GeneMasks,
+    ) -> tuple[Float[Array, "item track"], Float[Array, "item track"]]:
+        """Means over exons."""
+        return exon_means(ref, alt, masks)
 
     def score(
         self,

@@ -14,6 +14,7 @@ import numpy as np
 import xarray as xr
 from ag_core.genome import Interval, Variant
 from ag_core.interfaces import AbstractHead, AbstractScorer, Items, Predictions
+from ag_core.layout import Layout
 from jaxtyping import Array, Bool, Float, Int
 
 from ag_scorers.center_mask import check_modality
@@ -91,6 +92,14 @@ class SpliceJunctionScorer(AbstractScorer):
         negative[:count] = table["gene_strand"] == "-"
         masks = Genes(start, end, negative, np.asarray(1 - interval.start, np.int32))
         return Items(masks, table, interval.start)
+
+    def spans(self, items: Items) -> list[tuple[int, int]]:
+        """None: junctions are no tracks along the sequence."""
+        return []
+
+    def restrict(self, masks: Genes, layouts: Mapping[str, Layout]) -> Genes:
+        """The same: genes are given by where they lie in the interval, as junctions are."""
+        return masks
 
     def read(
         self,

@@ -1,10 +1,11 @@
 """Files of scores, chosen by suffix. Every alternate allele of the input is in them, with its status.
 
-- `.parquet`, `.tsv`, `.tsv.gz`: the rows of `ag_scorers.tidy`.
+- `.parquet`, `.tsv`, `.tsv.gz`: the rows of `ag_scorers.tidy`; `.parquet.d`: the same in a folder, by chromosome.
 - `.vcf`, `.vcf.gz`: the records of the input, in its order and byte for byte, with AG and AG_STATUS added to INFO.
   `.vcf.gz` is bgzip, with an index (tabix, or CSI for long chromosomes) if the records are sorted.
+- `.zarr`: the tree of `ag_scorers.dataset`; `.h5ad`: AnnData, one file for each scorer (`ag_scorers.anndata_scores`).
 
-A file appears when it is complete; after an exception nothing is left behind.
+A file or folder appears when it is complete; after an exception nothing is left behind.
 """
 
 import contextlib
@@ -12,19 +13,27 @@ import json
 import os
 import pathlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from ag_core.errors import InputError
 from ag_data.cache import replacing
 
+from ag_scorers import anndata_scores, parquet_folder, zarr_scores
 from ag_scorers.annotated_vcf import Put, annotate, open_output
+from ag_scorers.parquet_folder import KEY, ROWS, count_rows, open_parquet
 from ag_scorers.results import Result, ScorerResult
-from ag_scorers.tidy import TEXT, Tidy
+from ag_scorers.row_selection import RowSelection, TrackFilter, find_sets
+from ag_scorers.tidy import TEXT, Tidy, optional_columns
 
-SUFFIXES = (".parquet", ".tsv", ".tsv.gz", ".vcf", ".vcf.gz")
-ROWS = 1 << 18  # rows gathered before they are written
+_TABLES = (".parquet", parquet_folder.SUFFIX, ".tsv", ".tsv.gz")
+_VCF = (".vcf", ".vcf.gz")
+_ARRAYS = (zarr_scores.SUFFIX, anndata_scores.SUFFIX)
+SUFFIXES = (*_TABLES, *_VCF, *_ARRAYS)
+# Suffixes of outputs that are folders.
+FOLDERS = (parquet_folder.SUFFIX, zarr_scores.SUFFIX)
 
 
 class Writer:
@@ -51,36 +60,68 @@ def open_writer(
     *,
     provenance: Mapping[str, str] | None = None,
     overwrite: bool = False,
+    columns: Iterable[str] | None = None,
+    keep_tracks: str = "",
+    top: int | None = None,
+    track_sets: Mapping[str, str] | None = None,
 ) -> Iterator[Writer]:
     """A writer for `with`: `path` is there after the block, and untouched if the block raises anything.
 
     - `templates`: what each scorer of the run will report on, as for `ag_scorers.tidy.Tidy`.
     - `source`: the VCF or BCF file that was scored; a VCF takes header and records from it.
     - `provenance`: version, model, digest, command, ...; a VCF's header gets `##AGversion=` and so on, parquet has
-      them as JSON in its metadata (key `agenome`), TSV has no place for them.
+      them as JSON in its metadata (key `agenome`), zarr in the root's attributes, AnnData in `uns`, TSV nowhere.
     - `overwrite`: replaces INFO AG and AG_STATUS although the input defines them otherwise.
+    - `columns`: which of `quantile`, `tail`, `ref`, `alt` the run has; by default what is not None in a template. A
+      zarr store has whatever the results have.
+    - `keep_tracks`: a query (`ag_data.query`); other tracks are not written.
+    - `top`: rows of tables only for the so many strongest tracks of each allele, scorer and item (see
+      `ag_scorers.row_selection`). A VCF has only the strongest anyway.
+    - `track_sets`: queries by name. Tables get a row for the strongest track of each set, a VCF an entry for each set.
 
-    Raises InputError for an unknown suffix, a folder, no `source` for a VCF, and a `source` that has such INFO
-    fields; ValueError if a VCF gets other alleles than `source` has.
+    Raises InputError for an unknown suffix, a folder, no `source` for a VCF, a `source` that has such INFO fields, a
+    selection that leaves nothing or that the format cannot hold, and AnnData of several scorers in one file;
+    ValueError if a VCF gets other alleles than `source` has.
     """
-    path, provenance = pathlib.Path(path), dict(provenance or {})
-    if path.is_dir() or not path.name.endswith(SUFFIXES):
-        what = "is a folder" if path.is_dir() else "has no known suffix"
-        raise InputError(f"cannot write {path}: it {what}; expected a file name that ends in {', '.join(SUFFIXES)}")
-    if not path.name.endswith((".vcf", ".vcf.gz")):
-        opened = _rows(path, Tidy(templates), provenance)
-    elif source is not None:
-        opened = annotate(path, pathlib.Path(source), provenance, overwrite)
+    path, provenance, templates = pathlib.Path(path), dict(provenance or {}), list(templates)
+    _check_path(path)
+    if path.name.endswith(_ARRAYS) and (top is not None or track_sets):
+        raise InputError(
+            f"cannot write {path}: an array has all items and tracks, so it cannot hold top rows or track sets; write "
+            f"{', '.join(_TABLES)}, or choose tracks by a query"
+        )
+    cut = TrackFilter(templates, keep_tracks) if keep_tracks.strip() else None
+    templates = cut.templates if cut else templates
+    columns = optional_columns(templates, columns)
+    if path.name.endswith(_TABLES):
+        tidy = Tidy(templates, columns, RowSelection(templates, top, track_sets))
+        write = parquet_folder.write_folder if path.name.endswith(FOLDERS) else _rows
+        opened = write(path, tidy, provenance)
+    elif path.name.endswith(_VCF):
+        if source is None:
+            raise InputError(f"cannot write {path}: there is no VCF to annotate; choose {', '.join(_TABLES)}")
+        sets = find_sets(templates, track_sets) if track_sets else None
+        opened = annotate(path, pathlib.Path(source), provenance, overwrite, sets)
+    elif path.name.endswith(zarr_scores.SUFFIX):
+        opened = zarr_scores.write_zarr(path, provenance)
     else:
-        raise InputError(f"cannot write {path}: there is no VCF to annotate; choose {', '.join(SUFFIXES[:3])}")
+        opened = anndata_scores.write_anndata(path, templates, columns, provenance)
     with opened as put:
-        yield Writer(put)
+        yield Writer(put if cut is None else lambda result: put(cut(result)))
+
+
+def _check_path(path: pathlib.Path) -> None:
+    known = path.name.endswith(SUFFIXES)
+    if known and (not path.is_dir() or path.name.endswith(FOLDERS)):
+        return
+    what = "is a folder" if path.is_dir() else "has no known suffix"
+    raise InputError(f"cannot write {path}: it {what}; expected a name that ends in {', '.join(SUFFIXES)}")
 
 
 @contextlib.contextmanager
 def _rows(path: pathlib.Path, tidy: Tidy, provenance: Mapping[str, str]) -> Iterator[Put]:
     """Tidy rows, some `ROWS` at a time."""
-    schema = tidy.schema.with_metadata({"agenome": json.dumps(provenance)})
+    schema = tidy.schema.with_metadata({KEY: json.dumps(provenance)})
     open_table = _parquet if path.suffix == ".parquet" else _tsv
     waiting: list[Result] = []
     count = 0
@@ -90,7 +131,7 @@ def _rows(path: pathlib.Path, tidy: Tidy, provenance: Mapping[str, str]) -> Iter
         def put(result: Result) -> None:
             nonlocal count
             waiting.append(result)
-            count += sum(scores.values.size for scores in result.scores) or 1
+            count += count_rows(result)
             if count >= ROWS:
                 flush()
 
@@ -107,8 +148,7 @@ def _rows(path: pathlib.Path, tidy: Tidy, provenance: Mapping[str, str]) -> Iter
 
 @contextlib.contextmanager
 def _parquet(path: pathlib.Path, schema: pa.Schema) -> Iterator[Callable[[pa.Table], None]]:
-    repetitive = [field.name for field in schema if field.name != "score"]
-    with pq.ParquetWriter(path, schema, compression="zstd", use_dictionary=repetitive) as out:  # pyright: ignore[reportArgumentType]
+    with open_parquet(path, schema) as out:
         yield lambda table: out.write_table(table, row_group_size=2 * ROWS)  # most tables are a little above ROWS
 
 
@@ -120,14 +160,18 @@ def _tsv(path: pathlib.Path, schema: pa.Schema) -> Iterator[Callable[[pa.Table],
         if column.type == TEXT:  # each text once, not in each row
             plain = pc.replace_substring_regex(column.dictionary, r"[\t\r\n]", " ")  # pyright: ignore[reportAttributeAccessIssue]
             column = pa.DictionaryArray.from_arrays(column.indices, plain)
-        return column.cast(pa.string())
+        return column.cast(pa.large_string()).fill_null("")
+
+    join = partial(pc.call_function, "binary_join_element_wise")
+    line_end, nothing, tab = (pa.scalar(sign, pa.large_string()) for sign in ("\n", "", "\t"))
 
     def write(table: pa.Table) -> None:
         for batch in table.to_batches(max_chunksize=ROWS):
-            columns = map(text, batch.columns)
-            rows = pc.binary_join_element_wise(*columns, "\t", null_handling="replace", null_replacement="")  # pyright: ignore[reportAttributeAccessIssue]
-            out.write("".join(f"{row}\n" for row in rows.to_pylist()).encode())
+            *columns, last = map(text, batch.columns)
+            # The joined rows lie one after the other in memory, as they will in the file.
+            _, ends, data = join([*columns, join([last, line_end, nothing]), tab]).buffers()
+            out.write(data.slice(0, np.frombuffer(ends, np.int64)[batch.num_rows]).to_pybytes())
 
-    with open_output(path) as out:
+    with open_output(path, fast=True) as out:
         out.write(("\t".join(schema.names) + "\n").encode())
         yield write

@@ -22,5 +22,9 @@ def ag_scorers():
 def ag_commands():
     return [
         Plugin("score", "ag_scorers.commands:score", "score the variants of a VCF"),
+        Plugin("calibrate", "ag_scorers.calibration_commands:calibrate", "tables of how common variants score"),
+        Plugin("calibrate plot", "ag_scorers.calibration_commands:plot", "draw a calibration table"),
+        Plugin("haplotypes", "ag_scorers.haplotype_commands:haplotypes", "score a sample's phased blocks jointly"),
+        Plugin("score verify", "ag_scorers.verify_command:verify", "score rows of an output again, name what differs"),
         Plugin("predict", "ag_scorers.predictor.command:predict", "tracks, contact maps and junctions of a place"),
     ]

@@ -13,9 +13,10 @@ import jax.numpy as jnp
 import numpy as np
 from ag_core.genome import Interval, Variant
 from ag_core.interfaces import AbstractScorer, Items
+from ag_core.layout import Layout
 from jaxtyping import Array, Bool, Float, Int
 
-from ag_scorers.align import Alignment, aligned_rows, alignment
+from ag_scorers.align import Alignment, PlacedAlignment, aligned_rows, aligned_spans, alignment, place_alignment
 from ag_scorers.center_mask import check_modality
 from ag_scorers.gene_mask import check_base_pairs, genes_of
 
@@ -33,7 +34,7 @@ class SiteWindows(NamedTuple):
     first: Int[Array | np.ndarray, "gene site"]  # rows from `start` that count: [first, last)
     last: Int[Array | np.ndarray, "gene site"]
     valid: Bool[Array | np.ndarray, "gene site"]
-    alignment: Alignment
+    alignment: Alignment | PlacedAlignment
 
 
 class PolyadenylationScorer(AbstractScorer):
@@ -80,7 +81,22 @@ class PolyadenylationScorer(AbstractScorer):
         distances = [np.abs(found - variant.position).min() for found in sites]
         table["min_pas_var_distance"] = np.array(distances, np.int64)
         moves = alignment(interval, variant, interval.width)
-        return Items(_windows(interval, sites, table["gene_strand"], moves), table)
+        return Items(_windows(interval, sites, table["gene_strand"], moves), table, min(WINDOW, interval.width))
+
+    def spans(self, items: Items) -> list[tuple[int, int]]:
+        """The windows, and where they are in ALT."""
+        starts = items.masks.start[items.masks.valid].tolist()
+        return aligned_spans([(start, start + items.notes) for start in starts], items.masks.alignment)
+
+    def restrict(self, masks: SiteWindows, layouts: Mapping[str, Layout]) -> SiteWindows:
+        """The windows, where they lie now."""
+        layout, start = layouts[self.modality], np.zeros_like(masks.start)
+        start[masks.valid] = layout.places(masks.start[masks.valid])
+        offsets = np.arange(min(WINDOW, layout.length))
+        read = (offsets >= masks.first[..., None]) & (offsets < masks.last[..., None]) & masks.valid[..., None]
+        wanted = np.zeros(layout.size, bool)
+        wanted[(start[..., None] + offsets)[read]] = True
+        return masks._replace(start=start, alignment=place_alignment(masks.alignment, layout, wanted))
 
     def score(
         self,

@@ -11,6 +11,7 @@ import xarray as xr
 from ag_core.genome import Interval, Variant
 from ag_core.model import Model
 from ag_core.sequence import allele_sequences, encode
+from ag_data.personal import reference_positions
 from jaxtyping import Array, Int, PyTree, UInt8
 
 from ag_scorers.align import align_alternate, alignment
@@ -19,6 +20,7 @@ from ag_scorers.engine import Engine
 from ag_scorers.junctions import SpliceJunctionScorer, unstack
 
 CONTACTS = ("position", "position_2", "track")
+ALLELES = ("REF", "ALT")
 
 
 class VariantPrediction(NamedTuple):
@@ -28,7 +30,9 @@ class VariantPrediction(NamedTuple):
     - splice junctions: `count(junction, track)` with the coordinates `start`, `end` (the intron, 0-based half-open)
       and `junction_strand`, the same junctions in both trees.
 
-    Positions are bins from the interval's start, in the forward frame.
+    Positions are bins from the interval's start, in the forward frame. Tracks at 1 bp carry `ref_position(position)`:
+    each row's place in the genome (0-based), -1 for bases that only ALT has. The attribute `frame` says whether rows
+    are those of the "reference" or, right of an indel, of the "alternate" allele; `line_up` brings these together.
     """
 
     interval: Interval
@@ -86,8 +90,17 @@ def predict_variant(
             if allele and align and resolution == 1 and name != JUNCTIONS:
                 one = align_alternate(one, alignment(forward, variant, interval.width))
             dataset = _dataset(jax.tree.map(np.asarray, one), engine.tables[name], interval.start)
+            moved = bool(allele) and variant.is_indel and name != JUNCTIONS and not (align and resolution == 1)
+            if resolution == 1 and name != JUNCTIONS:
+                places = reference_positions(forward, [variant] if moved else [])
+                dataset = dataset.assign_coords(ref_position=("position", places))
             trees[allele][name] = dataset.assign_attrs(
-                interval=str(interval), resolution=resolution, model_digest=engine.checkpoint.digest
+                interval=str(interval),
+                resolution=resolution,
+                variant=str(variant),
+                allele=ALLELES[allele],
+                frame="alternate" if moved else "reference",
+                model_digest=engine.checkpoint.digest,
             )
     return VariantPrediction(interval, *(xr.DataTree.from_dict(tree) for tree in trees))
 

@@ -7,12 +7,14 @@ tree["CHIP_TF"]["score"]                     # (item, track)
 
 import collections
 import os
+import pathlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import xarray as xr
 from ag_core.checkpoint import load
 from ag_core.errors import InputError
+from ag_core.genome import Variant
 from ag_core.interfaces import AbstractScorer
 from ag_core.plugins import registry
 from ag_core.precision import Precision
@@ -24,6 +26,7 @@ from ag_data.splice_sites import annotated_sites, read_splice_sites
 from ag_data.variants import Call, Status, check_calls, read_header, read_variants
 
 from ag_scorers.dataset import to_datatree
+from ag_scorers.digests import provenance
 from ag_scorers.engine import Engine
 from ag_scorers.recommended import HUMAN, RECOMMENDED, parse_scorer, recommended
 from ag_scorers.results import Result
@@ -102,8 +105,9 @@ def open_engine(
     window: int | None = None,
     precision: Precision | str = Precision.FLOAT32,
     batch_size: int = 2,
+    **options: Any,
 ) -> Engine:
-    """Loads everything and checks that it goes together. Raises InputError.
+    """Loads everything and checks that it goes together; `options` are further ones of `Engine`. Raises InputError.
 
     - `gtf`: annotation, for scorers by gene.
     - `splice_sites`: table of known sites, as `agenome genome splice-sites` makes; by default those of `gtf`.
@@ -123,42 +127,91 @@ def open_engine(
         window=window,
         tracks=tracks,
         batch_size=batch_size,
+        **options,
     )
+
+
+def asked_for(
+    *,
+    gtf: str | os.PathLike[str] | None = None,
+    splice_sites: str | os.PathLike[str] | None = None,
+    polya: str | os.PathLike[str] | None = None,
+    scorers: Iterable[str] = (),
+    tracks: str = "",
+    batch_size: int = 2,
+    **options: Any,
+) -> dict[str, Any]:
+    """Of the options of `open_engine`, what provenance tells beyond what the engine knows; nothing that is not set."""
+    files = {"gtf": gtf, "splice_sites": splice_sites, "polya": polya}
+    asked: dict[str, Any] = {name: pathlib.Path(path) for name, path in files.items() if path is not None}
+    asked |= {"requested": list(scorers) or [DEFAULT_SCORERS], "tracks": tracks, "batch_size": batch_size}
+    known = ("model", "organism", "window", "precision")
+    return asked | {name: value for name, value in options.items() if name not in known and value is not None}
+
+
+def parse_sets(texts: Iterable[str]) -> dict[str, str]:
+    """Queries by name, from texts NAME=QUERY. Raises InputError."""
+    sets: dict[str, str] = {}
+    for text in texts:
+        name, equals, query = (part.strip() for part in text.partition("="))
+        if not (name and equals and query) or name in sets:
+            raise InputError(
+                f"track set {text!r}: expected NAME=QUERY with a name of its own, as in liver=HepG2 | liver"
+            )
+        sets[name] = query
+    return sets
 
 
 class Survey:
     """A first pass over a variant file: what each allele will become, and whether the genome is the right one."""
 
-    def __init__(self, vcf: str | os.PathLike[str], fasta: Fasta, max_length: int, max_mismatch: float = MAX_MISMATCH):
-        """Raises InputError when the file cannot be read, or more than `max_mismatch` of REF alleles differ."""
-        self.vcf, self.fasta, self.max_length = vcf, fasta, max_length
+    def __init__(
+        self,
+        vcf: str | os.PathLike[str],
+        fasta: Fasta,
+        max_length: int,
+        max_mismatch: float = MAX_MISMATCH,
+        *,
+        repair: bool = False,
+    ):
+        """Raises InputError when the file cannot be read, or more than `max_mismatch` of REF alleles differ.
+
+        `repair`: mends alleles before they are compared (`ag_data.vcf.repair`).
+        """
+        self.vcf, self.fasta, self.max_length, self.repair = vcf, fasta, max_length, repair
         self.statuses: collections.Counter[Status] = collections.Counter()
+        self.kinds: collections.Counter[str] = collections.Counter()
+        self.chromosomes: set[str] = set()
         self.report = reference_report(self._count(self.calls()), fasta, read_header(vcf), max_mismatch)
+
+    def raw(self) -> Iterator[Call]:
+        """All calls as the file has them; reads it again."""
+        return read_variants(self.vcf)
+
+    def check(self, calls: Iterable[Call]) -> Iterator[Call]:
+        """Calls of the file compared with the genome."""
+        if self.repair:
+            from ag_data.vcf.repair import repair_calls
+
+            return repair_calls(calls, self.fasta, self.max_length)
+        return check_calls(calls, self.fasta, self.max_length)
 
     def calls(self) -> Iterator[Call]:
         """All calls, checked against the genome; reads the file again."""
-        return check_calls(read_variants(self.vcf), self.fasta, self.max_length)
+        return self.check(self.raw())
 
     def _count(self, calls: Iterable[Call]) -> Iterator[Call]:
         for call in calls:
             self.statuses[call.status] += 1
+            if call.status is Status.SCORED and call.variant is not None:
+                self.kinds[kind_of(call.variant)] += 1
+                self.chromosomes.add(call.variant.chromosome)
             yield call
 
 
-def provenance(engine: Engine) -> Mapping[str, str]:
-    """What made the scores, for headers and attributes."""
-    from ag_core._version import __version__
-
-    spec = engine.checkpoint.spec
-    return {
-        "version": __version__,
-        "model": spec.name,
-        "model_digest": engine.checkpoint.digest,
-        "precision": str(engine.checkpoint.model.precision),
-        "organism": spec.organisms[engine.organism],
-        "window": str(engine.window),
-        "fasta": engine.fasta.path.name,
-    }
+def kind_of(variant: Variant) -> str:
+    """What it takes to score a variant depends on this: `snv`, `substitution` (same length), `indel`."""
+    return "snv" if variant.is_snv else "indel" if variant.is_indel else "substitution"
 
 
 def score(
@@ -178,4 +231,4 @@ def score(
     engine = open_engine(genome, gtf=gtf, **options)
     survey = Survey(vcf, genome, engine.window // 2, max_mismatch)
     results: Iterator[Result] = engine.run(survey.calls())
-    return to_datatree(results, dict(provenance(engine)))
+    return to_datatree(results, provenance(engine, survey.chromosomes, asked_for(gtf=gtf, **options)))

@@ -9,9 +9,18 @@ import numpy as np
 import xarray as xr
 from ag_core.genome import Interval, Variant
 from ag_core.interfaces import AbstractScorer, Items
+from ag_core.layout import Layout
 from jaxtyping import Array, Bool, Float
 
-from ag_scorers.align import Alignment, align_alternate, alignment
+from ag_scorers.align import (
+    Alignment,
+    PlacedAlignment,
+    align_alternate,
+    aligned_spans,
+    alignment,
+    place_alignment,
+    runs,
+)
 from ag_scorers.center_mask import check_modality
 from ag_scorers.gene_mask import blank_other_strand, check_base_pairs, genes_of, pad_genes
 
@@ -22,7 +31,7 @@ class BodyMasks(NamedTuple):
     """Rows of each gene's body (padded with empty genes), and how to align ALT."""
 
     bodies: Bool[Array | np.ndarray, "position gene"]
-    alignment: Alignment
+    alignment: Alignment | PlacedAlignment
 
 
 class GeneMaskSplicingScorer(AbstractScorer):
@@ -61,6 +70,15 @@ class GeneMaskSplicingScorer(AbstractScorer):
             bodies[max(center + self.width // 2 + 1, 0) :] = False
         padded = pad_genes(self.name, bodies, interval)
         return Items(BodyMasks(padded, alignment(interval, variant, len(padded))), table)
+
+    def spans(self, items: Items) -> list[tuple[int, int]]:
+        """The bodies, and where they are in ALT."""
+        return aligned_spans(runs(items.masks.bodies.any(axis=1)), items.masks.alignment)
+
+    def restrict(self, masks: BodyMasks, layouts: Mapping[str, Layout]) -> BodyMasks:
+        """The bodies, where they lie now."""
+        bodies = layouts[self.modality].take(masks.bodies, False)
+        return BodyMasks(bodies, place_alignment(masks.alignment, layouts[self.modality], bodies.any(axis=1)))
 
     def score(
         self,

@@ -2,13 +2,15 @@
 
 Columns, in this order:
 
-- of the allele: `variant` (as `str(call)`), `status`, `detail`, `record`, `alt` (numbers in the input, from 0);
+- of the allele: `variant` (as `str(call)`), `chromosome`, `position` (1-based), `reference`, `alternate` (all as the
+  input has them), `status`, `detail`, `record`, `alt` (numbers in the input, from 0);
 - of the item: `gene` (its id), `gene_name`, `gene_type`, `gene_strand`, `junction_start`, `junction_end` (0-based
   half-open), null where a scorer has no such thing; what else a third party's scorer tells of its items is one
   JSON object in `item`. The annotation's `gene_start`, `gene_end` and `chromosome` stay out;
 - of the track: `scorer` (its full name), `output` (modality), `track`, `track_strand`, and every column of the
   track tables with text or truth values, as `track_...` if its name is taken. Numbers (`nonzero_mean`) stay out;
-- `score`, float32.
+- `track_set`, where the rows are the strongest tracks of named sets;
+- `score`, float32, and what else the run has: `quantile`, `tail`, `ref_value`, `alt_value`.
 
 Empty text and NaN become null. Rows whose track is on the other strand than the gene are left out, unless the
 scorer gives a number there all the same. An allele without any row (not scored, or no gene in the interval) gets
@@ -23,12 +25,23 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 from ag_data.variants import Call
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 
 from ag_scorers.results import Result, ScorerResult
+from ag_scorers.row_selection import RowSelection
 
 TEXT = pa.dictionary(pa.int32(), pa.string())
-CALL_COLUMNS = {"variant": TEXT, "status": TEXT, "detail": TEXT, "record": pa.int32(), "alt": pa.int32()}
+CALL_COLUMNS = {
+    "variant": TEXT,
+    "chromosome": TEXT,
+    "position": pa.int64(),
+    "reference": TEXT,
+    "alternate": TEXT,
+    "status": TEXT,
+    "detail": TEXT,
+    "record": pa.int32(),
+    "alt": pa.int32(),
+}
 ITEM_COLUMNS = {
     "gene": TEXT,
     "gene_name": TEXT,
@@ -39,8 +52,13 @@ ITEM_COLUMNS = {
     "item": TEXT,
 }
 TRACK_COLUMNS = {"scorer": TEXT, "output": TEXT, "track": TEXT, "track_strand": TEXT}
-_TAKEN = {*CALL_COLUMNS, *ITEM_COLUMNS, *TRACK_COLUMNS, "score"}
+# What a run may have beside scores: the option's name, the attribute of `ScorerResult`, and the column. `alt` is taken
+# by the number of the allele.
+OPTIONAL = {"quantile": "quantiles", "tail": "tails", "ref": "ref", "alt": "alt"}
+_NAMES = {"quantile": "quantile", "tail": "tail", "ref": "ref_value", "alt": "alt_value"}
+_TAKEN = {*CALL_COLUMNS, *ITEM_COLUMNS, *TRACK_COLUMNS, "track_set", "score", *_NAMES.values()}
 _OF_ANNOTATION = {"gene_start", "gene_end", "chromosome"}
+_BLANK = np.dtype(np.float32).type("nan")
 
 
 def tidy_schema(templates: Iterable[ScorerResult]) -> pa.Schema:
@@ -48,16 +66,34 @@ def tidy_schema(templates: Iterable[ScorerResult]) -> pa.Schema:
     return Tidy(templates).schema
 
 
+def optional_columns(templates: Iterable[ScorerResult], columns: Iterable[str] | None = None) -> tuple[str, ...]:
+    """Which of `OPTIONAL` a run has: `columns`, or else what is not None in any template. ValueError for others."""
+    templates = list(templates)
+    if columns is None:
+        return tuple(
+            name for name, source in OPTIONAL.items() if any(getattr(one, source) is not None for one in templates)
+        )
+    if unknown := set(columns := list(columns)) - set(OPTIONAL):
+        raise ValueError(f"columns {sorted(unknown)} are unknown; expected some of {', '.join(OPTIONAL)}")
+    return tuple(name for name in OPTIONAL if name in columns)
+
+
 class Tidy:
     """Makes the tables of one run, all with the same `schema`.
 
     `templates` tell what each scorer of the run will report on, by key, scorer and tracks (their values and items
-    do not matter). Raises ValueError when a key occurs twice.
+    do not matter); `columns` are the optional ones (see `optional_columns`), `selection` says which rows. Raises
+    ValueError when a key occurs twice.
     """
 
     schema: pa.Schema
 
-    def __init__(self, templates: Iterable[ScorerResult]):
+    def __init__(
+        self,
+        templates: Iterable[ScorerResult],
+        columns: Iterable[str] | None = None,
+        selection: RowSelection | None = None,
+    ):
         templates = list(templates)
         keys = [template.key for template in templates]
         if len(set(keys)) != len(keys):
@@ -66,40 +102,56 @@ class Tidy:
         self._first = dict(zip(keys, np.cumsum(sizes) - sizes, strict=True))
         self._sizes = dict(zip(keys, sizes, strict=True))
         self._tracks = _track_table(templates)
-        fields = [*(CALL_COLUMNS | ITEM_COLUMNS).items(), *self._tracks.schema, ("score", pa.float32())]
-        self.schema = pa.schema(fields)
+        self._selection = RowSelection(templates) if selection is None else selection
+        self._optional = optional_columns(templates, columns)
+        self._sets = pa.array(self._selection.sets, pa.string())
+        self.numbers = ("score", *(_NAMES[name] for name in self._optional))
+        self.schema = pa.schema(
+            [
+                *(CALL_COLUMNS | ITEM_COLUMNS).items(),
+                *self._tracks.schema,
+                *([("track_set", TEXT)] if self._selection.sets else []),
+                *((name, pa.float32()) for name in self.numbers),
+            ]
+        )
 
     def table(self, results: Iterable[Result]) -> pa.Table:
-        """Rows of `results`, in the order allele, scorer, item, track.
+        """Rows of `results`, in the order allele, scorer, item, track (or set of tracks).
 
         Raises ValueError for a scorer that is no template, or values that do not fit their items and tracks.
         """
         results = list(results)
-        items: dict[str, list[Any]] = {name: [] for name in ITEM_COLUMNS}
-        parts: list[tuple[Any, ...]] = []  # number of the call, the item, the track (-1: none), score
+        items = ItemRows()
+        parts: list[tuple[Any, ...]] = []  # number of the call, the item, the track and the set (-1: none); the numbers
+        none = [np.array([-1])] * 3 + [np.array([_BLANK])] * len(self.numbers)
         for call, result in enumerate(results):
             before = len(parts)
             for scores in result.scores:
                 self._check(scores)
-                item, track = np.nonzero(~_not_applicable(scores))
+                item, track, number = self._selection.pick(scores, ~_not_applicable(scores))
                 if len(item):
-                    calls, first = np.full(len(item), call), self._first[scores.key]
-                    parts.append((calls, item + len(items["gene"]), track + first, scores.values[item, track]))
-                    _extend(items, scores.table, len(scores.values))
+                    place = np.full(len(item), call), items.count + item, self._first[scores.key] + track, number
+                    parts.append((*place, *(_numbers(array, item, track) for array in self._arrays(scores))))
+                    items.extend(scores.table, len(scores.values))
             if len(parts) == before:
-                parts.append(([call], [-1], [-1], [np.nan]))
+                parts.append((np.array([call]), *none))
         if not parts:
             return self.schema.empty_table()
-        call, item, track, score = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+        call, item, track, number, *numbers = (np.concatenate(columns) for columns in zip(*parts, strict=True))
         tables = (
-            _take(_call_table([result.call for result in results]), call),
-            _take(pa.table({name: _array(items[name], type) for name, type in ITEM_COLUMNS.items()}), item),
+            _take(call_table([result.call for result in results]), call),
+            _take(items.table(), item),
             _take(self._tracks, track),
         )
         columns = [column for table in tables for column in table.columns]
-        return pa.Table.from_arrays(
-            [*columns, pa.array(score.astype(np.float32), mask=np.isnan(score))], schema=self.schema
-        )
+        if self._selection.sets:
+            index = pa.array(number.astype(np.int32), mask=number < 0)
+            columns.append(pa.DictionaryArray.from_arrays(index, self._sets))
+        columns += [pa.array(array, pa.float32(), mask=np.isnan(array)) for array in numbers]
+        return pa.Table.from_arrays(columns, schema=self.schema)
+
+    def _arrays(self, scores: ScorerResult) -> list[Float[np.ndarray, "item track"] | None]:
+        return [scores.values, *(getattr(scores, OPTIONAL[name]) for name in self._optional)]
 
     def _check(self, scores: ScorerResult) -> None:
         if scores.key not in self._first:
@@ -112,6 +164,45 @@ class Tidy:
             )
 
 
+class ItemRows:
+    """Gathers item tables of scorers into the columns `ITEM_COLUMNS`."""
+
+    def __init__(self):
+        self.count = 0
+        self._columns: dict[str, list[Any]] = {name: [] for name in ITEM_COLUMNS}
+
+    def extend(self, table: Mapping[str, np.ndarray], count: int) -> None:
+        """Appends `count` items."""
+        columns = {"gene" if name == "gene_id" else name: np.asarray(column).tolist() for name, column in table.items()}
+        others = {name: column for name, column in columns.items() if name not in {*ITEM_COLUMNS, *_OF_ANNOTATION}}
+        if others:
+            rows = zip(*others.values(), strict=True)
+            columns["item"] = [json.dumps(dict(zip(others, row, strict=True)), default=str) for row in rows]
+        for name, column in self._columns.items():
+            column += columns.get(name, [None] * count)
+        self.count += count
+
+    def table(self) -> pa.Table:
+        """The items so far."""
+        return pa.table({name: _array(self._columns[name], type) for name, type in ITEM_COLUMNS.items()})
+
+
+def call_table(calls: Sequence[Call]) -> pa.Table:
+    """`CALL_COLUMNS` of calls."""
+    columns = {
+        "variant": [str(call) for call in calls],
+        "chromosome": [call.chromosome for call in calls],
+        "position": [call.position for call in calls],
+        "reference": [call.reference for call in calls],
+        "alternate": [call.alternate for call in calls],
+        "status": [call.status.value for call in calls],
+        "detail": [call.detail for call in calls],
+        "record": [call.record for call in calls],
+        "alt": [call.alt for call in calls],
+    }
+    return pa.table({name: _array(columns[name], type) for name, type in CALL_COLUMNS.items()})
+
+
 def _not_applicable(scores: ScorerResult) -> Bool[np.ndarray, "item track"]:
     """NaN because the track is on the other strand than the gene."""
     missing = np.isnan(scores.values)
@@ -121,26 +212,11 @@ def _not_applicable(scores: ScorerResult) -> Bool[np.ndarray, "item track"]:
     return missing & (gene != track) & (track != ".")
 
 
-def _call_table(calls: Sequence[Call]) -> pa.Table:
-    columns = {
-        "variant": [str(call) for call in calls],
-        "status": [call.status.value for call in calls],
-        "detail": [call.detail for call in calls],
-        "record": [call.record for call in calls],
-        "alt": [call.alt for call in calls],
-    }
-    return pa.table({name: _array(columns[name], type) for name, type in CALL_COLUMNS.items()})
-
-
-def _extend(items: dict[str, list[Any]], table: Mapping[str, np.ndarray], count: int) -> None:
-    """Appends `count` items to the columns of `ITEM_COLUMNS`."""
-    columns = {"gene" if name == "gene_id" else name: np.asarray(column).tolist() for name, column in table.items()}
-    others = {name: column for name, column in columns.items() if name not in {*ITEM_COLUMNS, *_OF_ANNOTATION}}
-    if others:
-        rows = zip(*others.values(), strict=True)
-        columns["item"] = [json.dumps(dict(zip(others, row, strict=True)), default=str) for row in rows]
-    for name, column in items.items():
-        column += columns.get(name, [None] * count)
+def _numbers(
+    array: Float[np.ndarray, "item track"] | None, item: Int[np.ndarray, " row"], track: Int[np.ndarray, " row"]
+) -> Float[np.ndarray, " row"]:
+    """A scorer without such numbers has NaN there."""
+    return np.full(len(item), _BLANK) if array is None else array[item, track].astype(np.float32, copy=False)
 
 
 def _track_table(templates: Sequence[ScorerResult]) -> pa.Table:

@@ -19,12 +19,14 @@ from ag_core.schema import is_padding
 from ag_core.sequence import encode, reverse_complement
 from ag_core.streaming import stream
 from ag_data.export.tree import Block, Target, Writer
+from ag_data.personal import reference_positions
 from ag_data.query import select_tracks
 from jaxtyping import Array, Float, Int, UInt8
 
 from ag_scorers.align import alignment
 from ag_scorers.alleles import SiteMasks, predict_alleles, site_masks
 from ag_scorers.junctions import unstack
+from ag_scorers.predictor.line_up import PLACES
 from ag_scorers.predictor.places import Place
 from ag_scorers.predictor.shifted import ShiftedRows
 
@@ -139,7 +141,11 @@ class Predictor:
         if place.variant is not None:
             attrs |= {"variant": str(place.variant), "allele": place.allele}
             moved = place.allele == "ALT" and place.variant.is_indel and kind != JUNCTIONS
-            attrs["frame"] = "alternate" if moved and not (self.align and kind == TRACKS) else "reference"
+            aligned = self.align and kind == TRACKS and resolution == 1
+            attrs["frame"] = "alternate" if moved and not aligned else "reference"
+            if kind == TRACKS and resolution == 1:
+                variants = [place.variant] if attrs["frame"] == "alternate" else []
+                columns = {PLACES: reference_positions(interval, variants)}
         return Block(modality, variable, _DIMS[kind], shape, attrs, columns or {})
 
     def _predict(self, place: Place, writer: Writer, advance: Advance) -> None:

@@ -1,0 +1,167 @@
+"""Which jobs are computed together: those of one window share REF, others share a program."""
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from ag_core.config import TOKEN
+from ag_core.interfaces import AbstractScorer
+from ag_core.layout import Layout
+
+from ag_scorers.alleles import SiteMasks
+from ag_scorers.jobs import Job
+from ag_scorers.reading import Need, Reading, Rows, Shapes, Spans, find_need, union_of
+from ag_scorers.stitch import StitchCodes
+
+# Jobs of one window are read alike unless that makes any of them decode so many times more.
+_MORE = 1.3
+
+
+@dataclasses.dataclass(frozen=True)
+class Batch:
+    """Jobs for one run of a program; `readings`: one for all, one for each, or None for full predictions.
+
+    Programs are for `size` jobs: what is missing is filled up with the last one.
+    """
+
+    jobs: tuple[Job, ...]
+    readings: tuple[Reading, ...] | None
+    size: int = 1
+
+    @property
+    def filled(self) -> tuple[Job, ...]:
+        """As many jobs as the program takes."""
+        return self.jobs + (self.jobs[-1],) * (self.size - len(self.jobs))
+
+    @property
+    def references(self) -> tuple[Job, ...]:
+        """A job for each REF that must be known."""
+        return self.filled[:1] if self.shared else self.filled
+
+    @property
+    def shared(self) -> bool:
+        """Whether all jobs are of one window."""
+        return self.readings is not None and len(self.readings) == 1
+
+    def rows(self) -> Rows:
+        """What to compute of each reference."""
+        return _stack([self._reading(number).rows for number in range(len(self.references))])
+
+    def _reading(self, number: int) -> Reading:
+        assert self.readings is not None
+        return self.readings[min(number, len(self.readings) - 1)]
+
+    def stitch(self) -> StitchCodes | None:
+        """What stitching needs of all jobs, if they are to be stitched."""
+        return _stack([job.stitch for job in self.filled])
+
+    def masks(self, scorers: Mapping[str, AbstractScorer]) -> tuple[list[Any], SiteMasks | None]:
+        """The scorers' masks and the site masks, of all jobs, for what is computed."""
+        masks, sites = [], []
+        for number, job in enumerate(self.filled):
+            own, site = [items.masks for items in job.items], job.sites
+            if self.readings is not None:
+                reading = self._reading(number)
+                own = [_restrict(*pair, reading.layouts) for pair in zip(scorers.values(), own, strict=True)]
+                if site is not None:
+                    assert reading.rows.site_rows is not None
+                    site = site.restricted(Layout(len(site.genes), reading.rows.site_rows))
+            masks.append(own)
+            sites.append(site)
+        return _stack(masks), _stack(sites)
+
+
+def _restrict(scorer: AbstractScorer, masks: Any, layouts: Mapping[str, Layout]) -> Any:
+    mine = {name: layouts[name] for name in scorer.modalities if name in layouts}
+    if all(layout.is_whole for layout in mine.values()):
+        return masks
+    return scorer.restrict(masks, mine)
+
+
+def _stack(trees: Sequence[Any]) -> Any:
+    return jax.tree.map(lambda *leaves: np.stack(leaves), *trees)
+
+
+def make_batches(jobs: Iterable[Job], size: int, shapes: Shapes | None = None) -> Iterator[Batch]:
+    """Batches of at most `size` jobs each, every job in one; `shapes` are those in use, to be used again."""
+    full: dict[Any, list[Job]] = {}
+    windows: dict[Any, list[Job]] = {}
+    for job in jobs:
+        if job.wants is None:
+            full.setdefault((job.reverse, job.stitch is None, job.masks_shape), []).append(job)
+        else:
+            windows.setdefault((str(job.interval), job.codes[0].tobytes()), []).append(job)
+    for together in full.values():
+        for part, padded in _parts(together, size):
+            yield Batch(part, None, padded)
+    alone: dict[Any, list[tuple[Job, Reading]]] = {}
+    for window in windows.values():
+        shapes = shapes or Shapes(window[0].codes.shape[1] // TOKEN)
+        for cluster, need in _clusters(window):
+            reading = need.reading(shapes.choose(need))
+            if len(cluster) == 1:
+                key = (*_key(cluster[0]), reading.shape)
+                alone.setdefault(key, []).append((cluster[0], reading))
+                continue
+            alike: dict[Any, list[Job]] = {}
+            for job in cluster:
+                alike.setdefault(_key(job), []).append(job)
+            for together in alike.values():
+                for part, padded in _parts(together, size):
+                    yield Batch(part, (reading,), padded)
+    for pairs in alone.values():
+        for part, padded in _parts(pairs, size):
+            together, readings = zip(*part, strict=True)
+            yield Batch(together, readings, padded)
+
+
+def _key(job: Job) -> tuple[Any, ...]:
+    # Of masks only what is not a row may differ: the number of genes, say, not that of positions.
+    return job.reverse, job.change, job.masks_shape
+
+
+def _parts(jobs: Sequence[Any], size: int) -> Iterator[tuple[tuple[Any, ...], int]]:
+    """Groups, each with the number of jobs that its program takes: `size`, or 1, so that there are two programs."""
+    begin = 0
+    while begin < len(jobs):
+        left = len(jobs) - begin
+        count = min(left, size) if 2 * left >= size else 1
+        yield tuple(jobs[begin : begin + count]), 1 if count == 1 else size
+        begin += count
+
+
+def need_of(jobs: Sequence[Job]) -> Need:
+    """What jobs of one window need together."""
+    first = jobs[0]
+    sites: list[tuple[int, int]] = [span for job in jobs if job.sites is not None for span in job.sites.spans()]
+    wants: Mapping[str, Spans] = union_of(job.wants or {} for job in jobs)
+    return find_need(
+        first.codes.shape[1],
+        wants,
+        first.resolutions,
+        sites=sites,
+        with_sites=first.sites is not None,
+        everything=first.everything,
+        reverse=first.reverse,
+    )
+
+
+def _clusters(jobs: list[Job]) -> Iterator[tuple[list[Job], Need]]:
+    """Jobs of one window by place, together as long as that is cheap."""
+    cluster: list[Job] = []
+    together, most = None, 0.0
+    for job in sorted(jobs, key=lambda job: job.first):
+        own = need_of([job])
+        if cluster:
+            joined = need_of([*cluster, job])
+            most_now = max(most, own.shape.cost)
+            if joined.shape.cost <= _MORE * most_now + joined.total / 12:  # about what the tower costs
+                cluster, together, most = [*cluster, job], joined, most_now
+                continue
+            assert together is not None
+            yield cluster, together
+        cluster, together, most = [job], own, own.shape.cost
+    if together is not None:
+        yield cluster, together

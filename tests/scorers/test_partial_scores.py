@@ -1,0 +1,203 @@
+"""Exact partial evaluation: the scores of full predictions, from those rows alone that scorers read."""
+
+import dataclasses
+from typing import ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from ag_core.checkpoint import load
+from ag_core.errors import InputError
+from ag_core.genome import Interval, Variant
+from ag_core.interfaces import AbstractScorer, Items
+from ag_data.annotation import read_gtf
+from ag_data.fasta import Fasta
+from ag_data.variants import Call, Status
+from ag_scorers.center_mask import CenterMaskScorer
+from ag_scorers.engine import Engine
+from ag_scorers.gene_mask import GeneMaskLFCScorer
+from ag_scorers.jobs import Indel
+from ag_scorers.scoring import open_engine
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+WINDOW = 8192
+SCORERS = ("recommended", "composite_splicing")
+SITE = 5520  # near a donor of one gene, inside another
+
+
+def open_pair(world, **options):
+    """Engines that compute all, and what is needed."""
+    options = {"gtf": world.gtf, "polya": world.polya(), "model": str(world.model), "window": WINDOW} | options
+    engines = (open_engine(Fasta(world.fasta), scorers=SCORERS, batch_size=4, **options) for _ in range(2))
+    full, partial = engines
+    full.partial = False
+    return full, partial
+
+
+@pytest.fixture(scope="module")
+def pair(eleven):
+    return open_pair(eleven)
+
+
+def variant_at(world, position, kind):
+    """A variant at a 1-based position."""
+    base, size = world.genome[position - 1], 1
+    alt = world.other(position)
+    if kind == "mnv":
+        size = 3
+        alt = "".join(world.other(position + i) for i in range(3))
+    elif kind.startswith("ins"):
+        alt = base + "GATTACA"[: int(kind[3:])]
+    elif kind.startswith("del"):
+        size, alt = int(kind[3:]) + 1, base
+    return Variant("chr1", position, world.genome[position - 1 : position - 1 + size], alt)
+
+
+def same(got, want):
+    """Predictions that agree to 1e-5 give logarithms and differences that agree to about that."""
+    assert [(one.key, one.values.shape) for one in got] == [(one.key, one.values.shape) for one in want]
+    for one, other in zip(got, want, strict=True):
+        assert {k: list(v) for k, v in one.table.items()} == {k: list(v) for k, v in other.table.items()}, one.key
+        # Junction scores are rounded to float16.
+        close = 2e-3 if one.key in ("SPLICE_JUNCTIONS", "CompositeSplicingScorer()") else 1e-5
+        np.testing.assert_allclose(one.values, other.values, rtol=close, atol=2 * close, err_msg=one.key)
+
+
+# The chromosome's ends, the border of an exon, one of a token, and inside two genes.
+PLACES = (1, 4001, SITE, 19_990)
+
+
+def compare(pair, world, kind, strand, places):
+    full, partial = pair
+    for position in places:
+        variant = variant_at(world, position, kind)
+        interval = dataclasses.replace(full.interval(variant), strand=strand)
+        same(partial.score(variant, interval), full.score(variant, interval))
+
+
+def test_a_substitution_scores_as_in_full(pair, eleven):
+    compare(pair, eleven, "snv", "+", PLACES[1:3])
+
+
+def test_an_indel_on_the_other_strand_scores_as_in_full(pair, eleven):
+    compare(pair, eleven, "del6", "-", PLACES[2:3])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("strand", ["+", "-"])
+@pytest.mark.parametrize("kind", ["snv", "mnv", "ins5", "del6"])
+def test_partial_equals_full(pair, eleven, kind, strand):
+    compare(pair, eleven, kind, strand, PLACES)
+
+
+class WholeScorer(AbstractScorer):
+    """A third party's scorer that declares no spans."""
+
+    modality: ClassVar[str] = "rna_seq"
+    signed: ClassVar[bool] = True
+    name: ClassVar[str] = "Whole()"
+    requires: ClassVar[tuple[str, ...]] = ()
+
+    def items(self, interval, variant, resolution, resources):
+        return Items(np.ones(interval.width, np.float32), {})
+
+    def score(self, ref, alt, masks):
+        return ((alt - ref) * masks[:, None]).sum(axis=0)[None] / masks.size
+
+
+@pytest.fixture(scope="module")
+def plain(world):
+    """Engines of a model with two heads: everything in full, and only what is read."""
+    checkpoint, fasta = load(str(world.model)), Fasta(world.fasta)
+    scorers = {
+        "center": CenterMaskScorer("chip_tf"),
+        "wide": CenterMaskScorer("rna_seq", 501, "diff_mean"),
+        "genes": GeneMaskLFCScorer("rna_seq"),
+    }
+    options = {"resources": {"genes": read_gtf(world.gtf)}, "window": WINDOW, "alleles": True}
+    full, partial = (Engine(checkpoint, fasta, scorers, partial=one, **options) for one in (False, True))
+    whole = [Engine(checkpoint, fasta, {"whole": WholeScorer()}, partial=one, window=WINDOW) for one in (False, True)]
+    return full, partial, whole
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.integers(1, 19_990), st.sampled_from(["snv", "mnv", "ins5", "del6"]), st.integers(-3000, 3000))
+def test_anywhere_and_off_the_middle(plain, world, position, kind, shift):
+    full, partial, _ = plain
+    variant = variant_at(world, position, kind)
+    interval = full.interval(variant).shift(shift)
+    got, want = partial.score(variant, interval), full.score(variant, interval)
+    same(got, want)
+    for one, other in zip(got, want, strict=True):
+        np.testing.assert_allclose(one.ref, other.ref, rtol=2e-5, atol=1e-5)
+        np.testing.assert_allclose(one.alt, other.alt, rtol=2e-5, atol=1e-5)
+
+
+def test_laws_and_company(plain, world):
+    """Equal alleles score 0, swapped ones the opposite; neighbours computed together score as they do alone."""
+    _, partial, whole = plain
+    variants = [variant_at(world, position, "snv") for position in (8890, 8900, 8901, 8950)]
+    one = variants[0]
+    swapped = Variant("chr1", one.position, one.alternate_bases, one.reference_bases)
+    nothing = Variant("chr1", one.position, one.reference_bases, one.reference_bases)
+    for score, back, none in zip(*(partial.score(v) for v in (one, swapped, nothing)), strict=True):
+        np.testing.assert_allclose(back.values, -score.values, rtol=1e-5, atol=2e-5)
+        assert np.nanmax(np.abs(none.values)) == 0
+        assert np.nanmax(np.abs(score.values)) > 1e-4
+    interval = partial.interval(one)
+    partial.batch_size = 4
+    for got, variant in zip(partial.score_many(variants, interval), variants, strict=True):
+        same(got, partial.score(variant, interval))
+    partial.batch_size = 2
+    same(whole[1].score(one), whole[0].score(one))
+
+
+def test_what_is_not_finite_is_no_score(world):
+    checkpoint = load(str(world.model))
+    broken = eqx.tree_at(lambda m: m.backbone.tower.blocks[0].mlp, checkpoint.model, replace_fn=_spoil)
+    engine = Engine(
+        dataclasses.replace(checkpoint, model=broken), Fasta(world.fasta), {"a": CenterMaskScorer("chip_tf")}
+    )
+    variant = variant_at(world, 9000, "snv")
+    call = Call(0, 0, "chr1", 9000, variant.reference_bases, variant.alternate_bases, variant=variant)
+    (result,) = engine.run([call])
+    assert result.call.status is Status.FAILED
+    assert "NaN or infinity where a reads" in result.call.detail
+
+
+def _spoil(module):
+    return jax.tree.map(lambda x: x * jnp.nan if eqx.is_inexact_array(x) else x, module)
+
+
+def test_windows_on_a_grid_are_shared(plain, world):
+    engine = plain[1]
+    engine.window_grid = 2048
+    try:
+        variants = [variant_at(world, position, "snv") for position in (9000, 9100)]
+        intervals = [engine.interval(variant) for variant in variants]
+        assert intervals[0] == intervals[1] == Interval("chr1", 4096, 4096 + WINDOW)
+    finally:
+        engine.window_grid = None
+    with pytest.raises(InputError, match="window grid must be a positive multiple of 128 bp, got 100; try 2048"):
+        Engine(engine.checkpoint, engine.fasta, engine.scorers, resources=engine.resources, window_grid=100)
+
+
+def test_strategies_for_indels(plain, world):
+    """A substitution is the same in all; behind an indel they differ."""
+    engine = plain[1]
+    variants = [variant_at(world, 8850, kind) for kind in ("snv", "ins5")]
+    by_strategy = {}
+    for indel in Indel:
+        engine.indel = indel
+        by_strategy[indel] = engine.score_many(variants)
+    engine.indel = Indel.ALIGN
+    aligned = by_strategy.pop(Indel.ALIGN)
+    for others in by_strategy.values():
+        same(others[0], aligned[0])
+        genes = [results[1][2].values for results in (others, aligned)]
+        assert np.nanmax(np.abs(genes[0] - genes[1])) > 1e-4
+    with pytest.raises(InputError, match="indel strategy 'left': expected one of align, stitch, none"):
+        Engine(engine.checkpoint, engine.fasta, engine.scorers, resources=engine.resources, indel="left")

@@ -1,0 +1,169 @@
+"""What `--plan` foretells, and what `agenome score verify` finds."""
+
+import json
+import shutil
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from ag_core.cli import run
+from ag_core.errors import InputError
+from ag_scorers.estimate import show_bytes, show_seconds
+from ag_scorers.scoring import parse_sets
+
+GOOD = 24
+
+
+def score(world, vcf, *more):
+    files = ["--fasta", str(world.fasta), "--gtf", str(world.gtf), "--model", str(world.model)]
+    few = ["--scorer", "chip_tf", "--scorer", "rna_seq", "--full"]  # compiles fast
+    return run(["score", str(vcf), *files, *few, "--quiet", *more])
+
+
+def verify(world, output, *more, **files):
+    given = {"fasta": world.fasta, "gtf": world.gtf, "model": world.model} | files
+    options = [text for name, path in given.items() if path for text in (f"--{name}", str(path))]
+    return run(["score", "verify", str(output), *options, *more])
+
+
+@pytest.fixture(scope="session")
+def few(world):
+    places = np.random.default_rng(3).integers(4000, 12000, GOOD)
+    records = [f"{place} = {world.other(int(place))}" for place in sorted(places)]
+    return world.vcf("few.vcf", *records, "8500 = <CNV>", f"9000 = {world.other(9000)}ACG", "chr9 5 A C")
+
+
+@pytest.fixture(scope="session")
+def output(world, few, tmp_path_factory):
+    path = tmp_path_factory.mktemp("verified") / "scores.parquet"
+    assert score(world, few, "-o", str(path), "-o", f"{path}.d") == 0
+    return path
+
+
+def test_bytes_are_foretold(world, few, output, tmp_path, capsys):
+    arguments = ["-o", str(tmp_path / "scores.parquet"), "-o", str(tmp_path / "scores.vcf"), "--shard-size", "8"]
+    assert score(world, few, *arguments, "--plan", "--json") == 0
+    plan = json.loads(capsys.readouterr().out)
+    assert not list(tmp_path.iterdir())
+    assert plan["statuses"] == {"scored": GOOD + 1, "symbolic": 1, "unknown_contig": 1}
+    assert {kind: found["alleles"] for kind, found in plan["kinds"].items()} == {"snv": GOOD, "indel": 1}
+    assert plan["shards"]["number"] == 4
+    assert plan["seconds"]["scoring"] > 0
+    assert score(world, few, *arguments, "--keep-shards") == 0
+    shards = sum(path.stat().st_size for path in (tmp_path / "scores.parquet.run/shards").glob("*.arrow"))
+    assert plan["shards"]["bytes"] == pytest.approx(shards, rel=0.7)  # tiny files are mostly headers
+    for path, size in plan["output_bytes"].items():
+        with open(path, "rb") as file:
+            assert size == pytest.approx(len(file.read()), rel=0.05)
+
+
+def test_what_does_not_fit_the_disk_is_refused_before_any_work(world, few, tmp_path, monkeypatch, capsys):
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=3000))
+    for more in ([], ["--plan"]):
+        assert score(world, few, "-o", str(tmp_path / "scores.parquet"), *more) == 2
+        assert "3 kB left" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=1_000_000))  # tried, and it fits
+    assert score(world, few, "-o", str(tmp_path / "scores.parquet")) == 0
+
+
+def test_numbers_for_people():
+    assert [show_bytes(size) for size in (5, 1234, 5.5e9, 7e12)] == ["5 B", "1.23 kB", "5.5 GB", "7 TB"]
+    assert [show_seconds(seconds) for seconds in (5, 600, 36000)] == ["5 s", "10 min", "10.0 h"]
+
+
+def test_an_untouched_output_is_as_before(world, output, capsys):
+    assert verify(world, output, "-k", "60") == 0
+    assert "all as before" in capsys.readouterr().out
+    assert verify(world, f"{output}.d", "-k", "20", "--seed", "1") == 0
+
+
+def edited(output, folder, change):
+    table = pq.read_table(output)
+    path = folder / "edited.parquet"
+    scores = change(table["score"].to_numpy().copy())
+    column = pa.array(
+        scores, pa.float32(), mask=table["score"].combine_chunks().is_null().to_numpy(zero_copy_only=False)
+    )
+    pq.write_table(table.set_column(table.schema.get_field_index("score"), table.schema.field("score"), column), path)
+    return path
+
+
+CAUSES = {
+    "values": lambda scores: scores + 0.5,
+    "non-finite": lambda scores: np.full_like(scores, np.inf),
+}
+
+
+@pytest.mark.parametrize("cause", CAUSES)
+def test_edited_values_are_found(cause, world, output, tmp_path, capsys):
+    path = edited(output, tmp_path, CAUSES[cause])
+    assert verify(world, path, "-k", "10", "--json") == 1
+    found = json.loads(capsys.readouterr().out)
+    assert set(found["causes"]) <= {cause, "non-finite"}
+    assert found["causes"][cause]
+    assert found["changes"] == {}
+
+
+def test_other_inputs_are_named(world, output, tmp_path, capsys):
+    genome = list(world.genome)
+    for place in range(4000, 12000, 2):  # every other base
+        genome[place] = "ACGT"[("ACGT".index(genome[place]) + 2) % 4]
+    fasta = tmp_path / "other.fa"
+    fasta.write_text(">chr1\n" + "".join(genome) + "\n")
+    assert verify(world, output, "-k", "30", "--json", fasta=fasta) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert "chr1 was SQ." in found["changes"]["reference"][0]
+    assert {"reference base", "reference"} == set(found["causes"])
+
+    gtf = tmp_path / "other.gtf"
+    gtf.write_text(world.gtf.read_text().replace("G1.1", "G9.9"))
+    assert verify(world, output, "-k", "100", "--json", gtf=gtf) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert set(found["causes"]) == {"annotation"}
+    assert list(found["changes"]) == ["annotation"]
+    assert {one["row"]["gene"] for one in found["differences"]} == {"G1.1"}
+
+
+def with_provenance(output, folder, **facts):
+    table = pq.read_table(output)
+    made_by = json.loads(table.schema.metadata[b"agenome"]) | facts
+    path = folder / "told.parquet"
+    pq.write_table(table.replace_schema_metadata({"agenome": json.dumps(made_by)}), path)
+    return path
+
+
+def test_other_weights_and_settings_are_named(world, output, tmp_path, capsys):
+    path = with_provenance(output, tmp_path, model_digest="f" * 64)
+    assert verify(world, path, "-k", "5") == 0  # the numbers agree all the same
+    assert "weights: model_digest was ffff" in capsys.readouterr().out
+    path = with_provenance(edited(output, tmp_path, CAUSES["values"]), tmp_path, scorers='{"A": "B"}')
+    assert verify(world, path, "-k", "20", "--json") == 1
+    assert set(json.loads(capsys.readouterr().out)["causes"]) == {"scorer settings"}
+
+
+def test_what_cannot_be_verified_is_refused(world, output, tmp_path, capsys):
+    assert verify(world, output, gtf=None) == 2
+    assert "--gtf (genes.gtf)" in capsys.readouterr().err
+    pq.write_table(pa.table({"score": [1.0]}), tmp_path / "foreign.parquet")
+    for name, words in (
+        ("foreign.parquet", "does not tell what made it"),
+        ("none.parquet", "exist"),
+        ("a.tsv", "exist"),
+    ):
+        assert verify(world, tmp_path / name) == 2
+        assert words in capsys.readouterr().err
+    (tmp_path / "a.tsv").write_text("variant\n")
+    assert verify(world, tmp_path / "a.tsv") == 2
+    assert "verify one of these" in capsys.readouterr().err
+
+
+def test_track_sets_are_named_queries():
+    assert parse_sets(["liver=HepG2 | liver", "ctcf = CTCF"]) == {"liver": "HepG2 | liver", "ctcf": "CTCF"}
+    for text in ("HepG2", "=HepG2", "liver="):
+        with pytest.raises(InputError, match="NAME=QUERY"):
+            parse_sets([text])
+    with pytest.raises(InputError, match="a name of its own"):
+        parse_sets(["a=b", "a=c"])
