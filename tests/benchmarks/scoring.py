@@ -14,10 +14,10 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from ag_core.checkpoint import Checkpoint, load
+from ag_core.checkpoint import Checkpoint, load, outline
 from ag_core.config import TOKEN
 from ag_core.genome import Interval, Variant
-from ag_core.model import Model
+from ag_core.model import Model, fold
 from ag_core.sequence import one_hot
 from ag_data.annotation import read_gtf
 from ag_data.fasta import Fasta
@@ -26,7 +26,7 @@ from ag_scorers.engine import Engine
 from ag_scorers.evaluation import Alternatives, score_rows
 from ag_scorers.recommended import recommended
 from parts.flops import counted_flops
-from parts.full import full_model, full_spec
+from parts.full import fill, full_spec
 from parts.measure import GB, bench, busy, machine, resident, say
 
 DATA = pathlib.Path(__file__).parents[2] / "examples" / "data"
@@ -113,8 +113,11 @@ def timed(call) -> float:
     return time.perf_counter() - begun
 
 
-def measure(name: str, checkpoint: Checkpoint, window: int, count: int, repeats: int) -> None:
-    """All ratios for one model and window; `count` of the 192 SNVs of saturation are run."""
+def measure(name: str, checkpoint: Checkpoint, plain: Model, window: int, count: int, repeats: int) -> None:
+    """All ratios for one model and window; `count` of the 192 SNVs of saturation are run.
+
+    `plain` is the model whose convolutions are computed as they are written: what operations are usually counted for.
+    """
     centers, genic = engines(checkpoint, window, 1)
     start = CENTER - window // 2 // TOKEN * TOKEN
     interval = Interval("chr20", start, start + window)
@@ -134,6 +137,14 @@ def measure(name: str, checkpoint: Checkpoint, window: int, count: int, repeats:
         del program
         if kind == "centre masks":
             work = counted
+
+    arguments = plain, *full_arguments(centers, variants[0], interval)[1:]
+    program = one_allele.lower(*arguments).compile()
+    jax.block_until_ready(program(*arguments))
+    unfiltered = timed(lambda: jax.block_until_ready(program(*arguments)))
+    counted = flops_of(one_allele, *arguments)
+    say(f"  the same with plain convolutions: {unfiltered:.3f} s, {counted / 1e9:,.1f} GFLOP")
+    del program, arguments
 
     centers.score(variants[0], interval)  # compiles, and knows REF from here on
     each = [timed(lambda v=v: centers.score(v, interval)) for v in variants[3 : 3 + max(repeats, 3)]]
@@ -173,6 +184,7 @@ def measure(name: str, checkpoint: Checkpoint, window: int, count: int, repeats:
     say(f"  largest difference of a score, relative or of a logarithm: {apart:.2g}; peak {resident() / GB:.1f} GB")
     where = f"{name}_{window}"
     bench(f"additional_snv_speedup_{where}", full["centre masks"] / additional, GOALS["additional"])
+    bench(f"additional_snv_speedup_of_plain_{where}", unfiltered / additional, GOALS["additional"])
     bench(f"isolated_snv_speedup_{where}", 2 * full["and gene mask"] / isolated, GOALS["isolated"])
     bench(f"saturation_speedup_{where}", best, GOALS["saturation"])
 
@@ -190,13 +202,18 @@ def main() -> None:
     lengths = (
         arguments.lengths if arguments.lengths is not None else ([16_384] if arguments.quick else [16_384, 131_072])
     )
-    measure("mini", load("mini"), 16_384, 192, arguments.repeats)
+    mini = load("mini")
+    measure("mini", mini, fold(mini.model, fast=False), 16_384, 192, arguments.repeats)
     if lengths:
         reduced = arguments.quick
-        spec, model = full_spec(reduced), full_model(reduced)
+        spec, weights = full_spec(reduced), fill(outline(full_spec(reduced)))
+        model, plain = fold(weights), fold(weights, fast=False)
+        del weights
         for length in itertools.chain(lengths):
             count = 192 if reduced else 24 if length < 100_000 else 8
-            measure("reduced" if reduced else "full", Checkpoint(model, spec, ""), length, count, arguments.repeats)
+            measure(
+                "reduced" if reduced else "full", Checkpoint(model, spec, ""), plain, length, count, arguments.repeats
+            )
     if warning:
         say(warning)
 
