@@ -104,8 +104,8 @@ class Pieces(NamedTuple):
 
 
 # Pieces come in few sizes (tokens) and numbers, so that jit compiles few programs.
-PIECE_SIZES = (5, 18, 64, 256, 1024)
-PIECE_COUNTS = (1, 4, 16, 64, 256, 1024)
+PIECE_SIZES = (2, 5, 18, 64, 256, 1024)
+PIECE_COUNTS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 # A piece's halos cost about as much as so many tokens.
 HALO_COST = 2
 
@@ -125,9 +125,9 @@ def choose_pieces(tokens: Sequence[int] | Int[np.ndarray, " token"], total: int)
 
     With nearly all tokens wanted it is one piece: everything.
     """
-    best = total, 1
+    best, cost = (total, 1), total
     for size in (size for size in PIECE_SIZES if size < total):
         count = bucket(len(place_pieces(tokens, size, total)), PIECE_COUNTS)
-        if count * (size + HALO_COST) < best[0] * best[1]:
-            best = size, count
+        if count * (size + HALO_COST) < cost:
+            best, cost = (size, count), count * (size + HALO_COST)
     return best
