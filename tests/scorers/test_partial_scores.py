@@ -19,6 +19,7 @@ from ag_scorers.center_mask import CenterMaskScorer
 from ag_scorers.engine import Engine
 from ag_scorers.gene_mask import GeneMaskLFCScorer
 from ag_scorers.jobs import Indel
+from ag_scorers.reading import Shapes, find_need
 from ag_scorers.scoring import open_engine
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -201,3 +202,30 @@ def test_strategies_for_indels(plain, world):
         assert np.nanmax(np.abs(genes[0] - genes[1])) > 1e-4
     with pytest.raises(InputError, match="indel strategy 'left': expected one of align, stitch, none"):
         Engine(engine.checkpoint, engine.fasta, engine.scorers, resources=engine.resources, indel="left")
+
+
+@given(st.data())
+def test_readings_hold_what_is_wanted(data):
+    """Whatever shape serves: every wanted row is in its layout, and its token is decoded."""
+    total, spans = 64, st.lists(st.tuples(st.integers(0, 8190), st.integers(1, 900)).map(lambda x: (x[0], x[0] + x[1])))
+    resolutions = {"fine": 1, "coarse": 128}
+    shapes = Shapes(total)
+    for _ in range(3):
+        wants = {"fine": data.draw(spans), "coarse": [(a // 128, b // 128 + 1) for a, b in data.draw(spans)]}
+        reverse = data.draw(st.booleans())
+        need = find_need(total * 128, wants, resolutions, reverse=reverse)
+        reading = need.reading(shapes.choose(need))
+        decoded = (reading.rows.starts[:, None] + np.arange(reading.shape.size)).ravel()
+        for name, resolution in resolutions.items():
+            layout = reading.layouts[name]
+            rows = np.unique(np.concatenate([np.zeros(0, int), *(np.arange(*span) for span in wants[name])]))
+            places = layout.places(rows[rows < layout.length])
+            tokens = rows[rows < layout.length] * resolution // 128
+            where = reading.rows.fine[name] if resolution == 1 else reading.rows.coarse[name]
+            if where is None:
+                assert not reverse
+                where = np.arange(total)
+            seen = decoded[where] if resolution == 1 else where
+            if reverse:
+                seen = total - 1 - seen[::2]
+            assert (seen[places * resolution // 128] == tokens).all()

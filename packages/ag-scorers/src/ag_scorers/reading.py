@@ -108,7 +108,8 @@ class Need:
         decoded = pieces.tokens
         place[decoded[::-1]] = np.arange(len(decoded))[::-1]
         numbers = dict(shape.tokens)
-        padded = {name: one.padded(numbers[name]) for name, one in self.chosen.items()}
+        chosen = {name: one.enlarged(numbers[name], self.total) for name, one in self.chosen.items()}
+        padded = {name: one.padded(numbers[name]) for name, one in chosen.items()}
         seen = {name: _as_seen(tokens, self.total) if self.reverse else tokens for name, tokens in padded.items()}
 
         def among(tokens: np.ndarray) -> np.ndarray | None:
@@ -119,10 +120,11 @@ class Need:
         sites = site_rows = None
         if self.sites is not None:
             assert shape.sites is not None
-            sites = place[self.sites.padded(shape.sites)].astype(np.int32)
-            site_rows = self.sites.rows(1, shape.sites).astype(np.int32)
+            where = self.sites.enlarged(shape.sites, self.total)
+            sites = place[where.padded(shape.sites)].astype(np.int32)
+            site_rows = where.rows(1, shape.sites).astype(np.int32)
         layouts = {}
-        for name, one in self.chosen.items():
+        for name, one in chosen.items():
             resolution = self.resolutions[name]
             layouts[name] = Layout(self.total * TOKEN // resolution, one.rows(resolution, numbers[name]))
         return Reading(Rows(pieces.starts.astype(np.int32), fine, coarse, sites, site_rows), shape, layouts)
@@ -181,6 +183,10 @@ class _Tokens(NamedTuple):
 
     tokens: Int[np.ndarray, " token"]
     bucket: int
+
+    def enlarged(self, number: int, total: int) -> "_Tokens":
+        """All tokens, where there is room for all: then nothing has to be gathered."""
+        return _Tokens(np.arange(total), total) if number == total else self
 
     def padded(self, number: int) -> Int[np.ndarray, " token"]:
         """So many tokens: the last one repeated."""
