@@ -4,7 +4,7 @@ import os
 import pathlib
 
 # Most of the time goes into compiling small programs that run once; read when the backend starts.
-os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true")
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=1 --xla_llvm_disable_expensive_passes=true")
 
 import equinox as eqx
 import jax

@@ -126,25 +126,29 @@ def measure(name: str, checkpoint: Checkpoint, plain: Model, window: int, count:
     tracks = sum(table.sizes["track"] for table in centers.tables.values())
     say(f"{name}, {window:,} bp, {len(centers.scorers)} centre masks, {tracks:,} tracks")
 
-    full = {}
+    full, made = {}, []
     for kind, engine in (("centre masks", centers), ("and gene mask", genic)):
         arguments = full_arguments(engine, variants[0], interval)
         program = one_allele.lower(*arguments).compile()
-        jax.block_until_ready(program(*arguments))
+        outputs = jax.block_until_ready(program(*arguments))
         full[kind] = min(timed(lambda p=program, a=arguments: jax.block_until_ready(p(*a))) for _ in range(repeats))
         counted = flops_of(one_allele, *arguments)
         say(f"  one full evaluation, {kind}: {full[kind]:.3f} s, {counted / 1e9:,.1f} GFLOP")
         del program
         if kind == "centre masks":
             work = counted
+            made = [np.asarray(one) for one in outputs]
 
     arguments = plain, *full_arguments(centers, variants[0], interval)[1:]
     program = one_allele.lower(*arguments).compile()
-    jax.block_until_ready(program(*arguments))
+    others = jax.block_until_ready(program(*arguments))
+    # Those that are not 0 for equal alleles: how far rounding alone gets with these weights.
+    rounding = max(float(np.abs(one / two - 1).max()) for one, two in zip(made, others, strict=True) if one.any())
     unfiltered = timed(lambda: jax.block_until_ready(program(*arguments)))
     counted = flops_of(one_allele, *arguments)
     say(f"  the same with plain convolutions: {unfiltered:.3f} s, {counted / 1e9:,.1f} GFLOP")
-    del program, arguments
+    say(f"  sums differ between the two by up to {rounding:.2g}, relatively: that is rounding")
+    del program, arguments, others
 
     centers.score(variants[0], interval)  # compiles, and knows REF from here on
     each = [timed(lambda v=v: centers.score(v, interval)) for v in variants[3 : 3 + max(repeats, 3)]]

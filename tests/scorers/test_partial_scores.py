@@ -80,9 +80,10 @@ def compare(pair, world, kind, strand, places):
 
 
 def test_a_substitution_scores_as_in_full(pair, eleven):
-    compare(pair, eleven, "snv", "+", PLACES[1:3])
+    compare(pair, eleven, "snv", "+", PLACES[2:3])
 
 
+@pytest.mark.slow
 def test_an_indel_on_the_other_strand_scores_as_in_full(pair, eleven):
     compare(pair, eleven, "del6", "-", PLACES[2:3])
 
@@ -124,9 +125,19 @@ def plain(world):
     return full, partial, whole
 
 
-@settings(max_examples=12, deadline=None)
+@pytest.mark.slow
+@settings(max_examples=100, deadline=None)
 @given(st.integers(1, 19_990), st.sampled_from(["snv", "mnv", "ins5", "del6"]), st.integers(-3000, 3000))
 def test_anywhere_and_off_the_middle(plain, world, position, kind, shift):
+    check_place(plain, world, position, kind, shift)
+
+
+@pytest.mark.parametrize(("position", "kind", "shift"), [(8890, "snv", 0), (8890, "ins5", -2000), (3, "del6", 900)])
+def test_some_places(plain, world, position, kind, shift):
+    check_place(plain, world, position, kind, shift)
+
+
+def check_place(plain, world, position, kind, shift):
     full, partial, _ = plain
     variant = variant_at(world, position, kind)
     interval = full.interval(variant).shift(shift)

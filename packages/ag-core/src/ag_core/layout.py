@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Array, Int
 
 NOWHERE = -1
 
@@ -36,21 +36,21 @@ class Layout:
         """Whether every row is in its own place."""
         return self.size == self.length and bool((self.rows == np.arange(self.length)).all())
 
-    def find(self, rows: Int[np.ndarray, "*any"]) -> Int[np.ndarray, "*any"]:
+    def find(self, rows: Int[Array | np.ndarray, "*any"]) -> Int[np.ndarray, "*any"]:
         """Where `rows` of the long array are; `NOWHERE` for those that are not there."""
-        order = np.argsort(self.rows, kind="stable")
+        rows, order = np.asarray(rows), np.argsort(self.rows, kind="stable")
         found = np.searchsorted(self.rows, rows, sorter=order)
         places = order[np.minimum(found, self.size - 1)]
         return np.where(self.rows[places] == rows, places, NOWHERE)
 
-    def places(self, rows: Int[np.ndarray, "*any"]) -> Int[np.ndarray, "*any"]:
+    def places(self, rows: Int[Array | np.ndarray, "*any"]) -> Int[np.ndarray, "*any"]:
         """As `find`. Raises ValueError for a row that is not there."""
         places = self.find(rows)
         if missing := np.asarray(rows)[places == NOWHERE].ravel().tolist():
             raise ValueError(f"row {missing[0]} of {self.length} is not in the layout; the spans did not declare it")
         return places
 
-    def take(self, mask: np.ndarray, fill: object = 0) -> np.ndarray:
+    def take(self, mask: Array | np.ndarray, fill: object = 0) -> np.ndarray:
         """What the long array `mask` [row, ...] holds at each place; `fill` where nothing is."""
         taken = np.asarray(mask)[self.rows]
         taken[self.rows == NOWHERE] = fill

@@ -52,11 +52,12 @@ class PlacedAlignment(NamedTuple):
     count: Int[Array | np.ndarray, ""]
 
 
-def place_alignment(moves: Alignment, layout: Layout, wanted: Bool[np.ndarray, " place"]) -> PlacedAlignment:
-    """On the host: `moves` for predictions that have the rows of `layout` only.
+def place_alignment(moves: Alignment | PlacedAlignment, layout: Layout, wanted: Any) -> PlacedAlignment:
+    """On the host: `moves` of all rows for predictions that have those of `layout` only; `wanted` is one bool a place.
 
     Raises ValueError when what comes to a `wanted` place is not there.
     """
+    assert isinstance(moves, Alignment)  # restricted once
     length, anchor, shift = layout.length, int(moves.anchor), int(moves.shift)
 
     def turn(rows: np.ndarray) -> np.ndarray:
@@ -67,7 +68,7 @@ def place_alignment(moves: Alignment, layout: Layout, wanted: Bool[np.ndarray, "
     source = np.where(moved, row + shift, row)
     keep = (layout.rows != NOWHERE) & (row < length - max(shift, 0)) & (~moved | (source > anchor))
     places = layout.find(turn(np.clip(source, 0, length - 1)))
-    if lost := np.flatnonzero(wanted & keep & (places == NOWHERE)).tolist():
+    if lost := np.flatnonzero(np.asarray(wanted) & keep & (places == NOWHERE)).tolist():
         raise ValueError(f"row {layout.rows[lost[0]]} of REF lies at row {source[lost[0]]} of ALT, which is not there")
     keep &= places != NOWHERE
     pooled, first, count = 0, 0, 0
@@ -164,7 +165,8 @@ def aligned_rows(
         moved = alt.at[jnp.asarray(alignment.source)[rows]].get(mode="clip")
         moved = jnp.where(jnp.asarray(alignment.keep)[rows][:, None], moved, jnp.zeros((), alt.dtype))
         pooled = (rows == alignment.pooled) & (alignment.count > 0)
-        peak = _peak(alt, alignment.first, alignment.first + alignment.count - 1, alignment.count)
+        first, count = jnp.asarray(alignment.first), jnp.asarray(alignment.count)
+        peak = _peak(alt, first, first + count - 1, count)
         return jnp.where(pooled[:, None], peak, moved)
     length = alt.shape[0]
     row = _genomic(rows, length, alignment)

@@ -128,7 +128,7 @@ def predict_alleles(
 
 
 def _align_second(
-    values: Float[Array, "both position channel"], moves: Alignment
+    values: Float[Array, "both position channel"], moves: Alignment | PlacedAlignment
 ) -> Float[Array, "both position channel"]:
     """`values` of REF, ALT, REF, ALT, ...: those of ALT in the frame of REF."""
     ref, alt = values[0::2], jax.vmap(align_alternate)(values[1::2], moves)

@@ -67,7 +67,7 @@ class Batch:
                 own = [_restrict(*pair, reading.layouts) for pair in zip(scorers.values(), own, strict=True)]
                 if site is not None:
                     assert reading.rows.site_rows is not None
-                    site = site.restricted(Layout(len(site.genes), reading.rows.site_rows))
+                    site = site.restricted(Layout(len(site.genes), np.asarray(reading.rows.site_rows)))
             masks.append(own)
             sites.append(site)
         return _stack(masks), _stack(sites)

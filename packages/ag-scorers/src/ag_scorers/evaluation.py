@@ -183,8 +183,9 @@ class _View:
             view, mine = self._whole_view
             self._embedded = jax.tree.map(lambda x: x[mine], view.embedded)
         elif self._embedded is None:
-            arguments = self.rows.starts, self.size, self.organism
+            arguments = jnp.asarray(self.rows.starts), self.size, self.organism
             self._embedded = embed_tokens(self.model.backbone, self.sequences, *arguments)
+        assert self._embedded is not None
         return self._embedded
 
     def predict(self, names: Sequence[str]) -> dict[str, Predictions]:
@@ -217,7 +218,7 @@ class _View:
         predictions = cast(jax.vmap(head)(embeddings, self.organisms, {}), self.model.precision)
         return self._turn_rows(head, predictions, index) if self.reverse else predictions
 
-    def _tokens_at(self, index: Int[Array, "sequence token"] | None) -> tuple[Array, Array]:
+    def _tokens_at(self, index: Int[Array | np.ndarray, "sequence token"] | None) -> tuple[Array, Array]:
         """Embeddings at 1 bp [sequence, position, channel] and 128 bp of some of the decoded tokens."""
         fine, coarse = self.embedded
         assert fine is not None
@@ -228,12 +229,12 @@ class _View:
         return fine.reshape(len(fine), -1, fine.shape[-1]), coarse
 
     def _turn_rows(
-        self, head: AbstractHead, predictions: Predictions, index: Int[Array, "sequence token"] | None
+        self, head: AbstractHead, predictions: Predictions, index: Int[Array | np.ndarray, "sequence token"] | None
     ) -> Predictions:
         """Forward rows from pairs of neighbouring tokens, of which the first is wanted."""
         count = len(self.organisms)
         pairs = self.embedded.bp128.shape[1] // 2 if index is None else index.shape[1] // 2
-        there = jnp.ones((count, 2 * pairs), bool) if index is None else index >= 0
+        there = jnp.ones((count, 2 * pairs), bool) if index is None else jnp.asarray(index) >= 0
 
         def turn(pair: Predictions, organism: Array) -> Predictions:
             turned = head.reverse_complement(pair, organism, 2 * TOKEN)
@@ -275,7 +276,7 @@ def _junctions(
         fine.append(bp1)
         probabilities.append(cast(found, model.precision)["predictions"])
     fine[0], probabilities[0] = fine[0][which], probabilities[0][which]
-    places = choose_sites(head, *probabilities, sites)
+    places = choose_sites(head, probabilities[0], probabilities[1], sites)
     row = jax.vmap(lambda at, place: jnp.where(place >= 0, at[place], place))(jnp.asarray(rows.site_rows), places)
     fine[1] = jax.vmap(align_alternate)(fine[1], sites.alignment)
     given = {"splice_site_positions": row, "splice_site_rows": places}

@@ -21,6 +21,8 @@ Spans = Sequence[tuple[int, int]] | None
 _BUCKETS = (5, 18, 64, 256)
 # How much more work a shape in use may be than a new one, which would have to be compiled.
 _WASTE = 1.5
+# Nor is a part of a window worth a program of its own that saves fewer tokens than these.
+_SLACK = 40
 # With so large a share of the tokens wanted, all are taken: nothing has to be gathered.
 _NEARLY_ALL = 0.75
 
@@ -35,8 +37,8 @@ class Rows(NamedTuple):
     """
 
     starts: Int[Array | np.ndarray, "*sequence piece"]
-    fine: dict[str, Int[Array | np.ndarray, "*sequence token"] | None]
-    coarse: dict[str, Int[Array | np.ndarray, "*sequence token"]]
+    fine: Mapping[str, Int[Array | np.ndarray, "*sequence token"] | None]
+    coarse: Mapping[str, Int[Array | np.ndarray, "*sequence token"]]
     sites: Int[Array | np.ndarray, "*sequence token"] | None
     site_rows: Int[Array | np.ndarray, "*sequence position"] | None
 
@@ -70,6 +72,9 @@ class Shapes:
         fitting = [shape for shape in self._known if shape.cost <= most and need.fits(shape)]
         if fitting:
             return min(fitting, key=lambda shape: shape.cost)
+        whole = Shape(1, self.total, tuple((name, self.total) for name, _ in best.tokens), best.sites and self.total)
+        if whole.cost <= best.cost + _SLACK:
+            best = whole
         self._known.append(best)
         return best
 
