@@ -46,8 +46,9 @@ def engines(checkpoint: Checkpoint, window: int, batch: int) -> tuple[Engine, En
 
         genic = {"CAGE_GENE": GeneMaskLFCScorer("cage")}
     resources = {"genes": genes}
-    one = Engine(checkpoint, fasta, centers, resources=resources, window=window, batch_size=batch)
-    return one, Engine(checkpoint, fasta, centers | genic, resources=resources, window=window, batch_size=batch)
+    options = {"resources": resources, "window": window, "batch_size": batch, "partial": True}
+    one = Engine(checkpoint, fasta, centers, **options)
+    return one, Engine(checkpoint, fasta, centers | genic, **options)
 
 
 def snvs(fasta: Fasta, start: int, end: int) -> list[Variant]:

@@ -34,7 +34,7 @@ def open_pair(world, **options):
     options = {"gtf": world.gtf, "polya": world.polya(), "model": str(world.model), "window": WINDOW} | options
     engines = (open_engine(Fasta(world.fasta), scorers=SCORERS, batch_size=4, **options) for _ in range(2))
     full, partial = engines
-    full.partial = False
+    full.partial, partial.partial = False, True
     return full, partial
 
 

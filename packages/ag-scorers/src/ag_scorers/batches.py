@@ -15,6 +15,8 @@ from ag_scorers.jobs import Job
 from ag_scorers.reading import Need, Reading, Rows, Shapes, Spans, find_need, union_of
 from ag_scorers.stitch import StitchCodes
 
+# So few jobs of one window are not worth programs of their own: REF is computed for each.
+_FEW = 4
 # Jobs of one window are read alike unless that makes any of them decode so many times more.
 _MORE = 1.3
 
@@ -100,11 +102,13 @@ def make_batches(jobs: Iterable[Job], size: int, shapes: Shapes | None = None) -
     for window in windows.values():
         shapes = shapes or Shapes(window[0].codes.shape[1] // TOKEN)
         for cluster, need in _clusters(window):
-            reading = need.reading(shapes.choose(need))
-            if len(cluster) == 1:
-                key = (*_key(cluster[0]), reading.shape)
-                alone.setdefault(key, []).append((cluster[0], reading))
+            if len(cluster) < _FEW:
+                for job in cluster:
+                    own = need_of([job])
+                    reading = own.reading(shapes.choose(own))
+                    alone.setdefault((*_key(job), reading.shape), []).append((job, reading))
                 continue
+            reading = need.reading(shapes.choose(need))
             alike: dict[Any, list[Job]] = {}
             for job in cluster:
                 alike.setdefault(_key(job), []).append(job)
@@ -114,7 +118,7 @@ def make_batches(jobs: Iterable[Job], size: int, shapes: Shapes | None = None) -
     for pairs in alone.values():
         for part, padded in _parts(pairs, size):
             together, readings = zip(*part, strict=True)
-            yield Batch(together, readings, padded)
+            yield Batch(together, readings + readings[-1:] * (padded - len(part)), padded)
 
 
 def _key(job: Job) -> tuple[Any, ...]:
@@ -127,8 +131,8 @@ def _parts(jobs: Sequence[Any], size: int) -> Iterator[tuple[tuple[Any, ...], in
     begin = 0
     while begin < len(jobs):
         left = len(jobs) - begin
-        count = min(left, size) if 2 * left >= size else 1
-        yield tuple(jobs[begin : begin + count]), 1 if count == 1 else size
+        count = min(left, size) if 2 * left >= size or size <= _FEW else 1
+        yield tuple(jobs[begin : begin + count]), 1 if count == 1 and size > _FEW else size
         begin += count
 
 

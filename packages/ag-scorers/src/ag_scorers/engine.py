@@ -32,6 +32,8 @@ from ag_scorers.reading import Shapes
 from ag_scorers.results import Result, ScorerResult
 from ag_scorers.selection import choose_tracks
 
+# Windows up to so many bp are computed in full, unless asked otherwise.
+SMALL = 16_384
 # Bases of windows looked at together, so that calls of one window, and of equal shapes, are computed together.
 CHUNK_BASES = 1 << 23
 # How a user gives a resource that a scorer needs.
@@ -48,7 +50,8 @@ class Engine:
     - `tracks`: query over track metadata (see `ag_data.query`); all real tracks by default.
     - `window_grid`: bp; windows begin at a multiple of it, so that neighbouring variants share one. The variant is then
       up to half a grid step off the middle.
-    - `partial`: computes only what scorers read; otherwise both alleles in full.
+    - `partial`: computes only what scorers read, or else both alleles in full. By default it does so in windows above
+      `SMALL` and on a grid: in small ones the compilation of its programs takes longer than it saves.
     - `indel`: how ALT is compared with REF behind an indel (`Indel`).
     - `alleles`: also returns what each scorer makes of either allele, where it has such values.
     - `parity`: on intervals of the '-' strand, does as the reference does (spec/scoring.md 1.12, items 1 and 2), always
@@ -69,7 +72,7 @@ class Engine:
         tracks: str = "",
         batch_size: int = 2,
         window_grid: int | None = None,
-        partial: bool = True,
+        partial: bool | None = None,
         indel: Indel | str = Indel.ALIGN,
         alleles: bool = False,
         parity: bool = False,
@@ -91,7 +94,8 @@ class Engine:
             )
         if indel not in list(Indel):
             raise InputError(f"indel strategy {indel!r}: expected one of {', '.join(Indel)}")
-        self.batch_size, self.parity, self.partial, self.alleles = batch_size, parity, partial, alleles
+        self.batch_size, self.parity, self.alleles = batch_size, parity, alleles
+        self.partial = (self.window > SMALL or window_grid is not None) if partial is None else partial
         self.window_grid, self.indel = window_grid, Indel(indel)
         self.organism = checkpoint.spec.organism(organism)
         self._selections, self.tables = choose_tracks(checkpoint.spec, self.organism, tracks)
