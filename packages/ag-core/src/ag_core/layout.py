@@ -1,6 +1,7 @@
 """Which rows of a long array are at hand, when only some of them were computed."""
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -36,11 +37,15 @@ class Layout:
         """Whether every row is in its own place."""
         return self.size == self.length and bool((self.rows == np.arange(self.length)).all())
 
+    @functools.cached_property
+    def _order(self) -> Int[np.ndarray, " place"]:
+        return np.argsort(self.rows, kind="stable")
+
     def find(self, rows: Int[Array | np.ndarray, "*any"]) -> Int[np.ndarray, "*any"]:
         """Where `rows` of the long array are; `NOWHERE` for those that are not there."""
-        rows, order = np.asarray(rows), np.argsort(self.rows, kind="stable")
-        found = np.searchsorted(self.rows, rows, sorter=order)
-        places = order[np.minimum(found, self.size - 1)]
+        rows = np.asarray(rows)
+        found = np.searchsorted(self.rows, rows, sorter=self._order)
+        places = self._order[np.minimum(found, self.size - 1)]
         return np.where(self.rows[places] == rows, places, NOWHERE)
 
     def places(self, rows: Int[Array | np.ndarray, "*any"]) -> Int[np.ndarray, "*any"]:

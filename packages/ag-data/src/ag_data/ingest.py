@@ -18,12 +18,13 @@ from ag_core.genome import Interval
 from ag_core.interfaces import AbstractSource
 from ag_core.schema import strand_partners
 
+from ag_data.disk import explain_full_disk
 from ag_data.genome_store import Genome, check_same_genome, open_genome
 from ag_data.manifest import Manifest
 from ag_data.modality_job import ModalityJob, Progress
 from ag_data.parts import Part, check_same_form, chosen_chromosomes, form_of, join_tables, open_parts
 from ag_data.store import TrackStore, open_store
-from ag_data.store_writer import StoreWriter, explain_full_disk, move_into_place
+from ag_data.store_writer import KEPT, StoreWriter, move_into_place
 
 
 class StoredTracks(AbstractSource):
@@ -94,7 +95,7 @@ def import_tracks(
     fingerprint = hashlib.sha256(json.dumps([work, digests]).encode()).hexdigest()
     writer = StoreWriter(path, fingerprint)
     try:
-        with explain_full_disk(writer.folder), ThreadPoolExecutor(threads) as pool:
+        with explain_full_disk(f"{KEPT} in {writer.folder}"), ThreadPoolExecutor(threads) as pool:
             for modality, own in new.items():
                 old = store.attributes(modality) if store and modality in store.modalities else {}
                 settings = manifest.modalities.get(modality)

@@ -6,7 +6,6 @@ the other, during which the store says that it is not complete and a rerun finis
 """
 
 import contextlib
-import errno
 import json
 import os
 import pathlib
@@ -21,10 +20,13 @@ from ag_core.errors import InputError
 from jaxtyping import Shaped
 from zarr.codecs import ZstdCodec
 
+from ag_data.disk import explain_full_disk
 from ag_data.store import FORMAT, SCHEMA, STATISTICS, work_folder
 from ag_data.zarr_layout import LARGEST_HALF, chunk_and_shard, lock, sync, write_column, write_table
 
 _COMMIT = "commit.json"
+# What a full disk leaves.
+KEPT = "the store is as it was, and finished blocks are kept"
 
 
 class StoreWriter:
@@ -34,7 +36,7 @@ class StoreWriter:
         self.path, self.folder = path, work_folder(path)
         self.store = self.folder / "store"
         self._journal = self.folder / "journal.jsonl"
-        with explain_full_disk(self.folder):
+        with explain_full_disk(f"{KEPT} in {self.folder}"):
             self.folder.mkdir(parents=True, exist_ok=True)
             self._unlock = lock(self.folder / "lock")
             self.statistics = self._resume(fingerprint)
@@ -207,17 +209,3 @@ def _count(values: Shaped[np.ndarray, "row ... track"]) -> dict[str, np.ndarray]
         "largest": largest,
         "smallest": smallest,
     }
-
-
-@contextlib.contextmanager
-def explain_full_disk(folder: pathlib.Path) -> Iterator[None]:
-    """Turns a disk without room into an InputError that says what is kept and what to do."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        raise InputError(
-            f"no space left on the disk of {folder}; free some and run the same command again: finished blocks are "
-            "kept there, and the store is as it was"
-        ) from error

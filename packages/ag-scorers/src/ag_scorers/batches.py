@@ -1,8 +1,9 @@
 """Which jobs are computed together: those of one window share REF, others share a program."""
 
 import dataclasses
+import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import numpy as np
@@ -15,6 +16,7 @@ from ag_scorers.jobs import Job
 from ag_scorers.reading import Need, Reading, Rows, Shapes, Spans, find_need, union_of
 from ag_scorers.stitch import StitchCodes
 
+T = TypeVar("T")
 # So few jobs of one window are not worth programs of their own: REF is computed for each.
 _FEW = 4
 # Jobs of one window are read alike unless that makes any of them decode so many times more.
@@ -104,7 +106,7 @@ def make_batches(jobs: Iterable[Job], size: int, shapes: Shapes | None = None) -
         for cluster, need in _clusters(window):
             if len(cluster) < _FEW:
                 for job in cluster:
-                    own = need_of([job])
+                    own = need if len(cluster) == 1 else need_of([job])
                     reading = own.reading(shapes.choose(own))
                     alone.setdefault((*_key(job), reading.shape), []).append((job, reading))
                 continue
@@ -169,3 +171,10 @@ def _clusters(jobs: list[Job]) -> Iterator[tuple[list[Job], Need]]:
         cluster, together, most = [job], own, own.shape.cost
     if together is not None:
         yield cluster, together
+
+
+def batched(values: Iterable[T], size: int) -> Iterator[list[T]]:
+    """`values` in lists of `size`, the last one shorter."""
+    iterator = iter(values)
+    while batch := list(itertools.islice(iterator, size)):
+        yield batch

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ag_scorers import options
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -24,22 +26,17 @@ def calibrate(
         pathlib.Path, typer.Option("-o", "--output", help=".parquet; or .sketch, a piece to be merged with others")
     ],
     fasta: Annotated[pathlib.Path | None, typer.Option(help="reference genome, plain or bgzip")] = None,
-    gtf: Annotated[pathlib.Path | None, typer.Option(help="gene annotation, for scorers by gene")] = None,
-    splice_sites: Annotated[
-        pathlib.Path | None,
-        typer.Option(help="table of `agenome genome splice-sites`; default: the GTF's introns"),
-    ] = None,
-    polya: Annotated[pathlib.Path | None, typer.Option(help="polyadenylation sites, of `agenome genome polya`")] = None,
-    model: Annotated[str, typer.Option(help="a named model or a checkpoint folder")] = "mini",
-    scorer: Annotated[
-        list[str] | None, typer.Option(help="name[:option=value,...]; may be repeated; default: recommended")
-    ] = None,
-    organism: Annotated[str | None, typer.Option(help="one the model knows; default: its first")] = None,
-    window: Annotated[int | None, typer.Option(help="input length in bp, a multiple of 2,048")] = None,
-    window_grid: Annotated[int | None, typer.Option(help="windows start on a grid of so many bp")] = None,
-    precision: Annotated[str, typer.Option(help="float32 or bfloat16")] = "float32",
-    batch_size: Annotated[int, typer.Option(help="variants in one forward pass")] = 2,
-    max_ref_mismatch: Annotated[float, typer.Option(help="stop above this share of wrong REF alleles")] = 0.05,
+    gtf: options.Gtf = None,
+    splice_sites: options.SpliceSites = None,
+    polya: options.Polya = None,
+    model: options.Model = "mini",
+    scorer: options.Scorers = None,
+    organism: options.Organism = None,
+    window: options.Window = None,
+    window_grid: options.WindowGrid = None,
+    precision: options.Precision = "float32",
+    batch_size: options.BatchSize = 2,
+    max_ref_mismatch: options.MaxMismatch = 0.05,
     points: Annotated[int, typer.Option(min=3, help="break points between the tails")] = 1001,
     tail: Annotated[int, typer.Option(min=1, help="scores kept one by one in each tail, for each track")] = 500,
     capacity: Annotated[int, typer.Option(min=2, help="length of the sketch's buffers; pieces must agree")] = 4096,
@@ -47,8 +44,8 @@ def calibrate(
     force: Annotated[
         bool, typer.Option("--force", help="go on with less than 1,000 variants, or the same ones twice")
     ] = False,
-    json_: Annotated[bool, typer.Option("--json", help="summary as JSON on stdout")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="no progress")] = False,
+    json_: options.Json = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Scores common variants, and keeps for each track how their scores are distributed.
 

@@ -6,23 +6,20 @@ are depends on its calls and the plan alone: whoever makes it, and after however
 """
 
 import collections
-import contextlib
-import errno
-import itertools
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
-from ag_core.errors import InputError
+from ag_data.disk import explain_full_disk
 from ag_data.variants import Call, Status
 
+from ag_scorers.batches import batched
 from ag_scorers.outputs import Writer
 from ag_scorers.results import Result, ScorerResult
 from ag_scorers.shards import RunFolder
 
-T = TypeVar("T")
 SMALLEST, LARGEST = 256, 4096  # calls in a shard
 SHARD_BYTES = 1 << 26  # of scores, about, that a shard should hold
 ITEMS = 8  # genes in a window, about, for want of anything better
@@ -34,13 +31,6 @@ def shard_size(templates: Iterable[ScorerResult]) -> int:
     """Calls in a shard: a power of two between 256 and 4,096, fewer where each has many scores."""
     each = 4 * sum(t.tracks.sizes["track"] * (ITEMS if t.scorer.requires else 1) for t in templates)
     return int(np.clip(2 ** int(np.log2(max(SHARD_BYTES // max(each, 1), 1))), SMALLEST, LARGEST))
-
-
-def batched(values: Iterable[T], size: int) -> Iterator[list[T]]:
-    """`values` in lists of `size`, the last one shorter."""
-    iterator = iter(values)
-    while batch := list(itertools.islice(iterator, size)):
-        yield batch
 
 
 def score_calls(run: Run, calls: Sequence[Call]) -> list[Result]:
@@ -121,19 +111,6 @@ def read_results(folder: RunFolder) -> Iterator[Result]:
             yield result
         if dict(counts) != manifest.statuses:
             raise RuntimeError(f"{folder.folder}: shard {number} holds {dict(counts)}, expected {manifest.statuses}")
-
-
-@contextlib.contextmanager
-def explain_full_disk(kept: str) -> Iterator[None]:
-    """Turns a disk without room into an InputError that says what is kept and what to do."""
-    try:
-        yield
-    except OSError as error:  # arrow's errors have the number in their text alone
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT) and "No space left" not in str(error):
-            raise
-        raise InputError(
-            f"no space left on the disk ({error}); free some and run the same command again: {kept}"
-        ) from error
 
 
 def plan_of(vcf: str, digest: str, total: int, size: int, settings: dict[str, str]) -> dict[str, Any]:

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from ag_scorers import options
+
 
 def score(
     vcf: Annotated[pathlib.Path, typer.Argument(help="variants: .vcf, .vcf.gz or .bcf")],
@@ -15,25 +17,18 @@ def score(
         list[pathlib.Path],
         typer.Option("-o", "--output", help="the suffix tells the format (docs/score-outputs.md); may be repeated"),
     ],
-    gtf: Annotated[pathlib.Path | None, typer.Option(help="gene annotation, for scorers by gene")] = None,
-    splice_sites: Annotated[
-        pathlib.Path | None,
-        typer.Option(help="table of `agenome genome splice-sites`; default: the GTF's introns"),
-    ] = None,
-    polya: Annotated[pathlib.Path | None, typer.Option(help="polyadenylation sites, of `agenome genome polya`")] = None,
-    model: Annotated[str, typer.Option(help="a named model or a checkpoint folder")] = "mini",
-    scorer: Annotated[
-        list[str] | None, typer.Option(help="name[:option=value,...]; may be repeated; default: recommended")
-    ] = None,
-    tracks: Annotated[str, typer.Option(help='query over track metadata, such as "HepG2 & CTCF"')] = "",
-    organism: Annotated[str | None, typer.Option(help="one the model knows; default: its first")] = None,
-    window: Annotated[int | None, typer.Option(help="input length in bp, a multiple of 2,048")] = None,
-    window_grid: Annotated[
-        int | None, typer.Option(help="move windows to multiples of so many bp, so that neighbours share work")
-    ] = None,
+    gtf: options.Gtf = None,
+    splice_sites: options.SpliceSites = None,
+    polya: options.Polya = None,
+    model: options.Model = "mini",
+    scorer: options.Scorers = None,
+    tracks: options.Tracks = "",
+    organism: options.Organism = None,
+    window: options.Window = None,
+    window_grid: options.WindowGrid = None,
     indel: Annotated[str, typer.Option(help="how indels are compared: align, stitch or none")] = "align",
-    precision: Annotated[str, typer.Option(help="float32 or bfloat16")] = "float32",
-    batch_size: Annotated[int, typer.Option(help="variants in one forward pass")] = 2,
+    precision: options.Precision = "float32",
+    batch_size: options.BatchSize = 2,
     full: Annotated[bool, typer.Option("--full", help="run the model on whole windows, though less would do")] = False,
     alleles: Annotated[bool, typer.Option("--alleles", help="values of REF and ALT beside their scores")] = False,
     calibration: Annotated[str, typer.Option(help="quantile table: auto (the model's own), none or a file")] = "auto",
@@ -43,7 +38,7 @@ def score(
     track_set: Annotated[
         list[str] | None, typer.Option(help="NAME=QUERY: write the strongest track of the set; may be repeated")
     ] = None,
-    max_ref_mismatch: Annotated[float, typer.Option(help="stop above this share of wrong REF alleles")] = 0.05,
+    max_ref_mismatch: options.MaxMismatch = 0.05,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="replace foreign INFO fields called AG")] = False,
     plan: Annotated[bool, typer.Option("--plan", help="try a few variants, tell time, memory and bytes, stop")] = False,
     work: Annotated[
@@ -51,8 +46,8 @@ def score(
     ] = None,
     shard_size: Annotated[int | None, typer.Option(min=1, help="variants that an interruption may cost")] = None,
     keep_shards: Annotated[bool, typer.Option("--keep-shards", help="leave the folder of shards there")] = False,
-    json_: Annotated[bool, typer.Option("--json", help="summary as JSON on stdout")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="no progress")] = False,
+    json_: options.Json = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Scores every alternate allele of a VCF and writes all of them, each with its status.
 
@@ -81,8 +76,8 @@ def score(
         except ValueError as error:
             raise InputError(f"--window: {error}") from error
 
-    special = {"partial": not full, "indel": indel, "alleles": alleles, "window_grid": window_grid}
-    usual = {"partial": True, "indel": "align", "alleles": False, "window_grid": None}
+    special = {"partial": False if full else None, "indel": indel, "alleles": alleles, "window_grid": window_grid}
+    usual = {"partial": None, "indel": "align", "alleles": False, "window_grid": None}
     options = {
         "gtf": gtf,
         "splice_sites": splice_sites,

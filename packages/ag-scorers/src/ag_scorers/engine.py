@@ -6,7 +6,6 @@ are still there) are separate; only scores travel back. Each variant is computed
 """
 
 import dataclasses
-import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -25,7 +24,7 @@ from ag_data.fasta import Fasta
 from ag_data.variants import Call, Status
 from jaxtyping import Array, Int, PyTree
 
-from ag_scorers.batches import Batch, make_batches
+from ag_scorers.batches import Batch, batched, make_batches
 from ag_scorers.evaluation import Alternatives, Outcome, read_and_score, score_everywhere, score_rows
 from ag_scorers.jobs import Indel, Job, JobMaker
 from ag_scorers.reading import Shapes
@@ -196,7 +195,10 @@ class Engine:
     def score_many(
         self, variants: Iterable[Variant], interval: Interval | None = None
     ) -> list[tuple[ScorerResult, ...]]:
-        """As `score`, of several variants, which share what is known of REF where they share an interval."""
+        """As `score`, of several variants, which share what is known of REF where they share an interval.
+
+        Raises NotFiniteError as well, when the model predicts NaN or infinity.
+        """
         jobs = []
         for number, variant in enumerate(variants):
             bases = variant.reference_bases, variant.alternate_bases
@@ -214,7 +216,7 @@ class Engine:
         last bit, depends on the calls of this run alone.
         """
         shapes = Shapes(self.window // TOKEN)
-        for chunk in _batched(calls, min(max(CHUNK_BASES // self.window, 8), 256)):
+        for chunk in batched(calls, min(max(CHUNK_BASES // self.window, 8), 256)):
             results: dict[int, Result] = {}
             jobs: list[Job] = []
             for number, call in enumerate(chunk):
@@ -305,10 +307,3 @@ class NotFiniteError(ArithmeticError):
 
 def _failed(call: Call, detail: str) -> Result:
     return Result(dataclasses.replace(call, status=Status.FAILED, detail=detail))
-
-
-def _batched(values: Iterable[Any], size: int) -> Iterator[tuple[Any, ...]]:
-    # itertools.batched is new in Python 3.12.
-    iterator = iter(values)
-    while batch := tuple(itertools.islice(iterator, size)):
-        yield batch

@@ -8,28 +8,28 @@ from typing import Annotated
 
 import typer
 
+from ag_scorers import options
+
 
 def haplotypes(
     vcf: Annotated[pathlib.Path, typer.Argument(help="phased variants: .vcf, .vcf.gz (bgzip) or .bcf")],
     fasta: Annotated[pathlib.Path, typer.Option(help="reference genome, plain or bgzip")],
     output: Annotated[pathlib.Path, typer.Option("-o", "--output", help=".parquet")],
     sample: Annotated[str | None, typer.Option(help="whose haplotypes; may be left out where there is one")] = None,
-    gtf: Annotated[pathlib.Path | None, typer.Option(help="gene annotation, for scorers by gene")] = None,
-    polya: Annotated[pathlib.Path | None, typer.Option(help="polyadenylation sites, of `agenome genome polya`")] = None,
-    model: Annotated[str, typer.Option(help="a named model or a checkpoint folder")] = "mini",
-    scorer: Annotated[
-        list[str] | None, typer.Option(help="name[:option=value,...]; may be repeated; default: recommended")
-    ] = None,
-    tracks: Annotated[str, typer.Option(help='query over track metadata, such as "HepG2 & CTCF"')] = "",
-    organism: Annotated[str | None, typer.Option(help="one the model knows; default: its first")] = None,
-    window: Annotated[int | None, typer.Option(help="input length in bp, a multiple of 2,048")] = None,
-    precision: Annotated[str, typer.Option(help="float32 or bfloat16")] = "float32",
+    gtf: options.Gtf = None,
+    polya: options.Polya = None,
+    model: options.Model = "mini",
+    scorer: options.Scorers = None,
+    tracks: options.Tracks = "",
+    organism: options.Organism = None,
+    window: options.Window = None,
+    precision: options.Precision = "float32",
     max_span: Annotated[
         int | None, typer.Option(help="longest block in bp; longer ones are cut; default: half the window")
     ] = None,
-    max_ref_mismatch: Annotated[float, typer.Option(help="stop above this share of wrong REF alleles")] = 0.05,
-    json_: Annotated[bool, typer.Option("--json", help="summary as JSON on stdout")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="no progress")] = False,
+    max_ref_mismatch: options.MaxMismatch = 0.05,
+    json_: options.Json = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Scores a sample's phased blocks: all alleles of a haplotype jointly, each alone, and the remainder."""
     from ag_core.errors import InputError

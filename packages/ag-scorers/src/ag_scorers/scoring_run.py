@@ -7,11 +7,12 @@ import pathlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from ag_data.disk import explain_full_disk
 from ag_data.variants import Call
 from rich.console import Console
 
 from ag_scorers.calibration import Calibration, calibrate_result
-from ag_scorers.campaign import explain_full_disk, merge, plan_of, read_results, run_shards, score_calls, shard_size
+from ag_scorers.campaign import merge, plan_of, read_results, run_shards, score_calls, shard_size
 from ag_scorers.digests import file_digest
 from ag_scorers.engine import Engine
 from ag_scorers.outputs import Writer, open_writer

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 from ag_data.variants import Call, Status
 
-from ag_scorers.campaign import batched, by_place
+from ag_scorers.batches import batched
+from ag_scorers.campaign import by_place
 from ag_scorers.results import Result
 from ag_scorers.scoring import kind_of
 from ag_scorers.scoring_run import ScoringRun

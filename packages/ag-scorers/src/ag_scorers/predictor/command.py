@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from ag_scorers import options
+
 
 def predict(
     output: Annotated[
@@ -28,21 +30,19 @@ def predict(
     variant: Annotated[str | None, typer.Option(help="such as chr20:44355804:C>T: REF and ALT")] = None,
     fasta: Annotated[pathlib.Path | None, typer.Option(help="reference genome, plain or bgzip")] = None,
     gtf: Annotated[pathlib.Path | None, typer.Option(help="gene annotation")] = None,
-    model: Annotated[str, typer.Option(help="a named model or a checkpoint folder")] = "mini",
-    organism: Annotated[str | None, typer.Option(help="one the model knows; default: its first")] = None,
+    model: options.Model = "mini",
+    organism: options.Organism = None,
     outputs: Annotated[str, typer.Option(help="modalities, such as rna_seq,cage; default: all")] = "",
-    tracks: Annotated[str, typer.Option(help='query over track metadata, such as "HepG2 & CTCF"')] = "",
-    window: Annotated[
-        int | None, typer.Option(help="input length in bp, a multiple of 2,048; default: the model's")
-    ] = None,
-    precision: Annotated[str, typer.Option(help="float32 or bfloat16")] = "float32",
+    tracks: options.Tracks = "",
+    window: options.Window = None,
+    precision: options.Precision = "float32",
     align: Annotated[str, typer.Option(help="none, or reference: ALT of an indel in the frame of REF")] = "none",
     min_count: Annotated[float, typer.Option(help="leave out junctions that reach this in no track")] = 0.0,
     dtype: Annotated[str, typer.Option(help="of a .zarr: float32 or float16")] = "float32",
     plan: Annotated[bool, typer.Option("--plan", help="say what would be written, and stop")] = False,
     force: Annotated[bool, typer.Option("--force", help="replace outputs that are there")] = False,
-    json_: Annotated[bool, typer.Option("--json", help="summary as JSON on stdout")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="no progress")] = False,
+    json_: options.Json = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Predicts tracks, contact maps and splice junctions for regions, genes, sequences or a variant."""
     from rich.console import Console
