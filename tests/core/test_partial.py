@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from ag_core.backbone import Backbone
 from ag_core.config import PRESETS, TOKEN
-from ag_core.decoding import decode
+from ag_core.decoding import decode, tokens_read
 from ag_core.features import encode, overlaid, patch, patched_trunk, recompute
 from ag_core.layout import NOWHERE, Layout, merge
 from ag_core.model import fold
@@ -134,3 +134,24 @@ def test_a_layout_knows_where_rows_are():
         layout.places(np.array([4, 9]))
     assert not layout.is_whole
     assert Layout.whole(10).is_whole
+
+
+def test_the_last_block_may_answer_some_tokens_alone(backbone, known):
+    trunk = known[1].trunk
+    rows = jnp.asarray([[0, 31, 7, 7], [5, 16, 30, 1]])
+    whole, pair = backbone.tower(trunk)
+    some, same_pair = backbone.tower(trunk, rows=rows)
+    close(same_pair, pair)
+    for one, other, at in zip(some, whole, np.asarray(rows), strict=True):
+        close(one[at], other[at])
+        assert not np.delete(np.asarray(one), at, axis=0).any()
+
+
+@given(st.lists(st.integers(0, 29), min_size=1, max_size=3))
+def test_tokens_that_decoding_reads(starts):
+    """Six to each side of a piece of three, as many at an end."""
+    found = np.asarray(tokens_read(jnp.asarray([starts]), 3, 32)).reshape(len(starts), -1)
+    assert found.shape[1] == 15
+    for start, tokens in zip(starts, found, strict=True):
+        assert {t for t in range(start - 6, start + 9) if 0 <= t < 32} <= set(tokens.tolist())
+        assert 0 <= tokens.min() <= tokens.max() < 32

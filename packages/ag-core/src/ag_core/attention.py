@@ -7,7 +7,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Num, PRNGKeyArray
+from jaxtyping import Array, Float, Int, Num, PRNGKeyArray
 
 from ag_core.layers import LayerNorm, Linear, RMSBatchNorm, einsum_float32, gelu_tanh
 
@@ -47,6 +47,11 @@ def rotate(
     cosine, sine = round_to(jnp.cos(angles), dtype), round_to(jnp.sin(angles), dtype)
     even, odd = x[..., 0::2], x[..., 1::2]
     return jnp.stack([even * cosine - odd * sine, odd * cosine + even * sine], axis=-1).reshape(x.shape)
+
+
+def pick(x: Float[Array, "batch position channel"], rows: Int[Array, "batch wanted"]) -> Float[Array, "batch wanted channel"]:
+    """Some rows of each example."""
+    return jnp.take_along_axis(x, rows[..., None], axis=1)
 
 
 class MultiQueryAttention(eqx.Module):
@@ -91,17 +96,23 @@ class MultiQueryAttention(eqx.Module):
         bias: Float[Array, "batch head row column"],
         *,
         blockwise: bool = True,
-    ) -> Float[Array, "batch position channel"]:
+        rows: Int[Array, "batch wanted"] | None = None,
+    ) -> Float[Array, "batch position channel"] | Float[Array, "batch wanted channel"]:
         """`bias` may be coarser than positions: each row and column then serves position/row of them.
 
-        `blockwise` bounds the memory of long sequences; not for sequences spread over devices.
+        `blockwise` bounds the memory of long sequences; not for sequences spread over devices. With `rows` only these
+        positions ask and are answered.
         """
         batch, length, _ = x.shape
         h = self.norm(x)
-        query = rotate(self.query_norm(self.query(h).reshape(batch, length, self.heads, -1)))
+        asking = h if rows is None else pick(h, rows)
+        query = rotate(self.query_norm(self.query(asking).reshape(*asking.shape[:2], self.heads, -1)), rows)
         key = rotate(self.key_norm(self.key(h))[:, :, None])[:, :, 0]
         value = self.value_norm(self.value(h))
-        blocks = self._blocks(length, bias.shape[-1]) if blockwise else 1
+        blocks = self._blocks(length, bias.shape[-1]) if blockwise and rows is None else 1
+        if rows is not None:
+            per_row = length // bias.shape[-2]
+            bias = jax.vmap(lambda one, at: one[:, at])(bias, rows // per_row)
         if blocks == 1:
             attended = self._attend(query, bias, key, value)
         else:
@@ -110,7 +121,7 @@ class MultiQueryAttention(eqx.Module):
             biases = jnp.moveaxis(bias.reshape(*bias.shape[:2], blocks, -1, bias.shape[-1]), 2, 0)
             attended = jax.lax.map(lambda part: self._attend(part[0], part[1], key, value), (queries, biases))
             attended = jnp.moveaxis(attended, 0, 1)
-        y = self.output(attended.reshape(batch, length, -1))
+        y = self.output(attended.reshape(batch, asking.shape[1], -1))
         return self.output_norm(y)
 
     @staticmethod

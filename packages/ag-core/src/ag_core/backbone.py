@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax.sharding import Mesh
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from ag_core.attention import MLP, AttentionBias, MultiQueryAttention
+from ag_core.attention import MLP, AttentionBias, MultiQueryAttention, pick
 from ag_core.config import PAIR_BIN, TOKEN, BackboneConfig, check_length
 from ag_core.interfaces import Embeddings
 from ag_core.layers import (
@@ -127,13 +127,22 @@ class TowerBlock(eqx.Module):
         self.mlp = MLP(c.trunk, key=keys[3])
         self.dropout = eqx.nn.Dropout(0.0, inference=True)
 
-    def __call__(self, x, pair, mesh: Mesh | None, key: PRNGKeyArray | None):
-        """Tokens `[batch, token, channel]` and pair state `[batch, row, column, pair]` (None at first), updated."""
+    def __call__(
+        self, x, pair, mesh: Mesh | None, key: PRNGKeyArray | None, rows: Int[Array, "batch wanted"] | None = None
+    ):
+        """Tokens `[batch, token, channel]` and pair state `[batch, row, column, pair]` (None at first), updated.
+
+        With `rows` only these tokens are updated; the others come back as zeros.
+        """
         if self.pair_update is not None:
             pair = pin(self.pair_update(x, pair), mesh, DATA, SEQ)
         attention_key, mlp_key = (None, None) if key is None else jax.random.split(key)
-        x = x + self.dropout(self.attention(x, self.bias(pair), blockwise=mesh is None), key=attention_key)
-        return x + self.dropout(self.mlp(x), key=mlp_key), pair
+        attended = self.attention(x, self.bias(pair), blockwise=mesh is None, rows=rows)
+        y = (x if rows is None else pick(x, rows)) + self.dropout(attended, key=attention_key)
+        y = y + self.dropout(self.mlp(y), key=mlp_key)
+        if rows is not None:
+            y = jax.vmap(lambda values, at: jnp.zeros_like(x[0]).at[at].set(values))(y, rows)
+        return y, pair
 
 
 class Tower(eqx.Module):
@@ -146,12 +155,20 @@ class Tower(eqx.Module):
         self.blocks = [TowerBlock(config, update_pair=i % 2 == 0, key=keys[i]) for i in range(config.blocks)]
 
     def __call__(
-        self, x: Float[Array, "batch token channel"], mesh: Mesh | None = None, key: PRNGKeyArray | None = None
+        self,
+        x: Float[Array, "batch token channel"],
+        mesh: Mesh | None = None,
+        key: PRNGKeyArray | None = None,
+        rows: Int[Array, "batch wanted"] | None = None,
     ) -> tuple[Float[Array, "batch token channel"], Float[Array, "batch row column pair"]]:
+        """Tokens and pair state after the last block. With `rows` only these tokens are right, the others zeros.
+
+        Up to the last block every token may look at every other; the last one is spared what nobody reads.
+        """
         pair = None
         keys = [None] * len(self.blocks) if key is None else jax.random.split(key, len(self.blocks))
-        for block, block_key in zip(self.blocks, keys, strict=True):
-            x, pair = block(x, pair, mesh, block_key)
+        for i, (block, block_key) in enumerate(zip(self.blocks, keys, strict=True)):
+            x, pair = block(x, pair, mesh, block_key, rows if i == len(self.blocks) - 1 else None)
         assert pair is not None  # the first block makes it
         return x, pair
 

@@ -40,6 +40,14 @@ def decode(
     return cut(x, jnp.arange(len(sequence)), place - begin, kept)
 
 
+def tokens_read(starts: Int[Array, "sequence piece"], size: int, total: int) -> Int[Array, "sequence token"]:
+    """The tokens that `decode` reads, of `total`; some may occur twice."""
+    halo = decoder_slices()[0].halo // TOKEN
+    read = min(size + 2 * halo, total)
+    first = jnp.clip(starts - halo, 0, total - read)
+    return (first[..., None] + jnp.arange(read)).reshape(len(starts), -1)
+
+
 def _skip(
     features: Features,
     which: Int[Array, " sequence"],

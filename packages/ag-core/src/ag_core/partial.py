@@ -68,10 +68,10 @@ def reference(backbone: Backbone, codes: UInt8[Array, "sequence position"], orga
     return Sequences(tokens, pair, features, jnp.arange(len(codes)), None)
 
 
-def _run_tower(backbone: Backbone, trunk: Array, organism: int) -> tuple[Array, Array]:
+def _run_tower(backbone: Backbone, trunk: Array, organism: int, rows: Array | None = None) -> tuple[Array, Array]:
     if backbone.organism is not None:
         trunk = backbone.organism.add(trunk, jnp.full(len(trunk), organism, jnp.int32))
-    return backbone.tower(trunk)
+    return backbone.tower(trunk, rows=rows)
 
 
 _tower = eqx.filter_jit(_run_tower)
@@ -85,14 +85,18 @@ def alternate(
     first: Int[Array, " sequence"],
     change: Change,
     organism: int,
+    rows: Int[Array, "sequence token"] | None = None,
 ) -> Sequences:
-    """Sequences that differ from the references `which` by a `change` (static) that starts at `first`; jittable."""
+    """Sequences that differ from the references `which` by a `change` (static) that starts at `first`; jittable.
+
+    - `rows`: the tokens that will be read; None for all.
+    """
     if change.patched:
         new = patch(backbone, ref.features, which, codes, first, change.size)
-        tokens, pair = _run_tower(backbone, patched_trunk(ref.features, which, new), organism)
+        tokens, pair = _run_tower(backbone, patched_trunk(ref.features, which, new), organism, rows)
         return Sequences(tokens, pair, ref.features, which, new)
     features = recompute(backbone, ref.features, which, codes, first, change.size)
-    tokens, pair = _run_tower(backbone, features.trunk, organism)
+    tokens, pair = _run_tower(backbone, features.trunk, organism, rows)
     return Sequences(tokens, pair, features, jnp.arange(len(codes)), None)
 
 

@@ -104,8 +104,8 @@ class Pieces(NamedTuple):
 
 
 # Pieces come in few sizes (tokens) and numbers, so that jit compiles few programs.
-PIECE_SIZES = (2, 5, 18, 64, 256, 1024)
-PIECE_COUNTS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+PIECE_SIZES = (2, 3, 5, 8, 18, 64, 256, 1024)
+PIECE_COUNTS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
 # A piece's halos cost about as much as so many tokens.
 HALO_COST = 2
 

@@ -25,9 +25,17 @@ from ag_data.variants import Call, Status
 from jaxtyping import Array, Int, PyTree
 
 from ag_scorers.batches import Batch, batched, make_batches
-from ag_scorers.evaluation import Alternatives, Outcome, read_and_score, score_everywhere, score_rows
+from ag_scorers.evaluation import (
+    Alternatives,
+    Outcome,
+    ReferenceRows,
+    read_and_score,
+    read_reference,
+    score_everywhere,
+    score_rows,
+)
 from ag_scorers.jobs import Indel, Job, JobMaker
-from ag_scorers.reading import Shapes
+from ag_scorers.reading import Rows, Shapes
 from ag_scorers.results import Result, ScorerResult
 from ag_scorers.selection import choose_tracks
 
@@ -35,6 +43,8 @@ from ag_scorers.selection import choose_tracks
 SMALL = 16_384
 # Bases of windows looked at together, so that calls of one window, and of equal shapes, are computed together.
 CHUNK_BASES = 1 << 23
+# Up to so large a part of a window, what REF says is kept for the next ALT.
+MOST_KEPT = 0.5
 # How a user gives a resource that a scorer needs.
 OPTIONS = {"genes": "an annotation (--gtf)", "polyadenylation": "a table of polyadenylation sites (--polya)"}
 
@@ -105,6 +115,7 @@ class Engine:
         self._tracks = {key: scorer.tracks(self.tables) for key, scorer in self.scorers.items()}
         self._jobs = JobMaker(self)
         self._known: tuple[bytes, Sequences] | None = None
+        self._known_rows: tuple[tuple[Any, ...], ReferenceRows] | None = None
 
     def _check(self, scorers: Mapping[str, AbstractScorer]) -> dict[str, AbstractScorer]:
         heads = self.checkpoint.model.heads
@@ -260,16 +271,19 @@ class Engine:
                 np.array([job.first for job in batch.filled], np.int32),
                 np.array([np.array_equal(*job.codes) for job in batch.filled]),
             )
+            references, rows, size = self._references(batch), batch.rows(), batch.readings[0].shape.size
+            reverse = batch.jobs[0].reverse
             outcomes = score_rows(
                 self.model,
-                self._references(batch),
+                references,
+                self._reference_rows(references, rows, size, reverse) if batch.shared else None,
                 alternatives,
                 self.organism,
-                batch.rows(),
+                rows,
                 *given,
-                batch.readings[0].shape.size,
+                size,
                 batch.jobs[0].change,
-                batch.jobs[0].reverse,
+                reverse,
                 self.alleles,
             )
         outcomes = jax.tree.map(np.asarray, jax.block_until_ready(outcomes))
@@ -280,10 +294,23 @@ class Engine:
         codes = np.stack([job.codes[0] for job in batch.references])
         key = codes.tobytes()
         if self._known is None or self._known[0] != key:
-            self._known = None  # its memory first
+            self._known = self._known_rows = None  # their memory first
             dtype = str(self.model.precision)
             self._known = key, reference(self.model.backbone, jnp.asarray(codes), self.organism, dtype)
         return self._known[1]
+
+    def _reference_rows(
+        self, references: Sequences, rows: Rows, size: int, reverse: bool
+    ) -> ReferenceRows | None:
+        """What the one REF says where scorers read, remembered for the next batch; None where it is too much to keep."""
+        if size * rows.starts.size > self.window // TOKEN * MOST_KEPT:
+            return None
+        leaves, structure = jax.tree.flatten(rows)
+        key = structure, size, reverse, *(leaf.tobytes() for leaf in leaves)
+        if self._known_rows is None or self._known_rows[0] != key:
+            given = self.organism, rows, self._selections, size, self.window, reverse
+            self._known_rows = key, read_reference(self.model, references, *given)
+        return self._known_rows[1]
 
     def _finish(self, job: Job, outcomes: list[Outcome], index: int) -> tuple[ScorerResult, ...]:
         finished = []

@@ -1,7 +1,8 @@
 """The device's part of scoring: predictions of both alleles, everywhere or only where scorers read, and their scores.
 
 `score_everywhere` is the plain way, both alleles in full. `score_rows` gives the same numbers from what is known of
-the reference (`ag_core.partial`) and the rows that are read (`reading`).
+the reference (`ag_core.partial`) and the rows that are read (`reading`). What the reference itself says there is the
+same for all alternatives of a window: `read_reference` computes it once.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,12 +12,14 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from ag_core.attention import MAX_QUERIES
 from ag_core.config import PAIR_BIN, TOKEN
+from ag_core.decoding import tokens_read
 from ag_core.interfaces import AbstractHead, AbstractScorer, Embeddings, Predictions
 from ag_core.model import Model
 from ag_core.partial import Change, Sequences, TokenEmbeddings, alternate, embed_bins, embed_tokens, joint
 from ag_core.precision import cast
-from jaxtyping import Array, Bool, Int, PyTree, UInt8
+from jaxtyping import Array, Bool, Float, Int, PyTree, UInt8
 
 from ag_scorers.align import align_alternate
 from ag_scorers.alleles import JUNCTIONS, SITES, SiteMasks, choose_sites, predict_alleles
@@ -107,10 +110,43 @@ class Alternatives(NamedTuple):
     equal: Bool[Array | np.ndarray, " job"]
 
 
+class Sites(NamedTuple):
+    """Where splice sites are looked for: embeddings at 1 bp, and what the sites' head makes of them."""
+
+    embeddings: Float[Array, "sequence position channel"]
+    probabilities: Float[Array, "sequence position label"]
+
+
+class ReferenceRows(NamedTuple):
+    """What one reference says where scorers read."""
+
+    predictions: dict[str, Predictions]
+    sites: Sites | None
+
+
+@eqx.filter_jit
+def read_reference(
+    model: Model,
+    references: Sequences,
+    organism: int,
+    rows: Rows,
+    selections: Selections,
+    size: int,
+    length: int,
+    reverse: bool,
+) -> ReferenceRows:
+    """Predictions of the `rows`; `size` tokens to a piece, `length` bp of window."""
+    view = _View(model, references, jax.tree.map(jnp.asarray, rows), size, organism, length, reverse)
+    with_sites = rows.sites is not None
+    found = view.predict([name for name in selections if name != JUNCTIONS or not with_sites])
+    return ReferenceRows(found, view.look_for_sites() if with_sites else None)
+
+
 @eqx.filter_jit
 def score_rows(
     model: Model,
     references: Sequences,
+    known: ReferenceRows | None,
     alternatives: Alternatives,
     organism: int,
     rows: Rows,
@@ -125,33 +161,46 @@ def score_rows(
 ) -> list[Outcome]:
     """Outcomes of all scorers, each with a leading axis of jobs, from predictions of the `rows` only.
 
-    There is one reference for all jobs, or one for each; `rows` has one set for each reference.
+    There is one reference for all jobs, or one for each; `rows` has one set for each reference. `known`: what
+    `read_reference` made of the one; without it, it is computed here.
     """
-    jobs, known = len(alternatives.codes), len(references.tokens)
-    which = jnp.zeros(jobs, jnp.int32) if known == 1 else jnp.arange(jobs)
+    jobs, count = len(alternatives.codes), len(references.tokens)
+    which = jnp.zeros(jobs, jnp.int32) if count == 1 else jnp.arange(jobs)
     codes, first = jnp.asarray(alternatives.codes), jnp.asarray(alternatives.first)
-    others = alternate(model.backbone, references, which, codes, first, change, organism)
     rows = jax.tree.map(jnp.asarray, rows)
     own = jax.tree.map(lambda x: x[which], rows)
+    tokens = _tokens_of(own, size, codes.shape[1] // TOKEN)
+    others = alternate(model.backbone, references, which, codes, first, change, organism, tokens)
     settings = size, organism, codes.shape[1], reverse
-    joined = joint(references, others)
+    joined = None if known is not None else joint(references, others)
     if joined is None:
-        views = _View(model, references, rows, *settings), _View(model, others, own, *settings)
-    else:  # one program for both alleles: half to compile, and equal rounding
+        alt_view = _View(model, others, own, *settings)
+        ref_view = _View(model, references, rows, *settings)
+    else:  # one program for both alleles: half to compile
         both_rows = jax.tree.map(lambda x, y: jnp.concatenate([x, y]), rows, own)
         whole = _View(model, joined, both_rows, *settings)
-        views = whole.part(0, known), whole.part(known, known + jobs)
+        ref_view, alt_view = whole.part(0, count), whole.part(count, count + jobs)
     wanted = [name for name in selections if name != JUNCTIONS or sites is None]
-    ref, alt = (view.predict(wanted) for view in views)
-    shared = known == 1
+    ref = ref_view.predict(wanted) if known is None else known.predictions
+    alt = alt_view.predict(wanted)
+    shared = count == 1
     if JUNCTIONS in selections and sites is not None:
-        junctions = _junctions(model, *views, which, own, sites)
+        found = ref_view.look_for_sites() if known is None or known.sites is None else known.sites
+        junctions = _junctions(alt_view, found, which, sites)
         # Sites are chosen for each job, so its junctions in REF are its own as well.
         if shared and jobs > 1:
             ref = jax.tree.map(lambda x: jnp.broadcast_to(x, (jobs, *x.shape[1:])), ref)
         shared = shared and jobs == 1
         ref, alt = ref | {JUNCTIONS: junctions[0]}, alt | {JUNCTIONS: junctions[1]}
     return _score(model, ref, alt, selections, scorers, masks, jnp.asarray(alternatives.equal), both, shared)
+
+
+def _tokens_of(rows: Rows, size: int, total: int) -> Int[Array, "sequence token"] | None:
+    """The tokens that are read of the tower's last block; None where they are many, or too many for one go."""
+    tokens = [tokens_read(jnp.asarray(rows.starts), size, total)]
+    tokens += [jnp.maximum(jnp.asarray(index), 0) for index in rows.coarse.values()]
+    count = sum(each.shape[1] for each in tokens)
+    return jnp.concatenate(tokens, axis=1) if count <= min(total // 2, MAX_QUERIES) else None
 
 
 class _View:
@@ -228,6 +277,12 @@ class _View:
             coarse = jnp.take_along_axis(coarse, index[:, :, None], axis=1)
         return fine.reshape(len(fine), -1, fine.shape[-1]), coarse
 
+    def look_for_sites(self) -> Sites:
+        """Embeddings and probabilities of the rows in which sites are looked for."""
+        bp1, bp128 = self._tokens_at(self.rows.sites)
+        found = jax.vmap(self.model.heads[SITES])(Embeddings(bp1, bp128, None), self.organisms, {})
+        return Sites(bp1, cast(found, self.model.precision)["predictions"])
+
     def _turn_rows(
         self, head: AbstractHead, predictions: Predictions, index: Int[Array | np.ndarray, "sequence token"] | None
     ) -> Predictions:
@@ -264,28 +319,26 @@ class _View:
 
 
 def _junctions(
-    model: Model, ref: _View, alt: _View, which: Int[Array, " job"], rows: Rows, sites: SiteMasks
+    view: _View, ref: Sites, which: Int[Array, " job"], sites: SiteMasks
 ) -> tuple[Predictions, Predictions]:
-    """Junctions of both alleles between the same sites, chosen among the rows that were decoded for that."""
-    assert rows.site_rows is not None
-    head, organisms = model.heads[JUNCTIONS], alt.organisms
-    fine, probabilities = [], []
-    for view in (ref, alt):
-        bp1, bp128 = view._tokens_at(view.rows.sites)
-        found = jax.vmap(model.heads[SITES])(Embeddings(bp1, bp128, None), view.organisms, {})
-        fine.append(bp1)
-        probabilities.append(cast(found, model.precision)["predictions"])
-    fine[0], probabilities[0] = fine[0][which], probabilities[0][which]
-    places = choose_sites(head, probabilities[0], probabilities[1], sites)
-    row = jax.vmap(lambda at, place: jnp.where(place >= 0, at[place], place))(jnp.asarray(rows.site_rows), places)
-    fine[1] = jax.vmap(align_alternate)(fine[1], sites.alignment)
+    """Junctions of both alleles between the same sites, chosen among the rows that were decoded for that.
+
+    `view` is that of ALT; `which` tells the reference of each job.
+    """
+    site_rows, model = view.rows.site_rows, view.model
+    assert site_rows is not None
+    head, organisms = model.heads[JUNCTIONS], view.organisms
+    ref, alt = jax.tree.map(lambda x: x[which], ref), view.look_for_sites()
+    places = choose_sites(head, ref.probabilities, alt.probabilities, sites)
+    row = jax.vmap(lambda at, place: jnp.where(place >= 0, at[place], place))(jnp.asarray(site_rows), places)
+    aligned = jax.vmap(align_alternate)(alt.embeddings, sites.alignment)
     given = {"splice_site_positions": row, "splice_site_rows": places}
 
     def join(embedding: Array) -> Predictions:
         joined = jax.vmap(lambda e, o, g: head(Embeddings(e, None, None), o, {JUNCTIONS: g}))
         found = cast(joined(embedding, organisms, given), model.precision)
-        if not ref.reverse:
+        if not view.reverse:
             return found
-        return jax.vmap(lambda one, o: head.reverse_complement(one, o, ref.length))(found, organisms)
+        return jax.vmap(lambda one, o: head.reverse_complement(one, o, view.length))(found, organisms)
 
-    return join(fine[0]), join(fine[1])
+    return join(ref.embeddings), join(aligned)

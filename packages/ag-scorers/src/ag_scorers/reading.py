@@ -17,8 +17,8 @@ from jaxtyping import Array, Int
 
 # Rows [start, end) at a modality's resolution; None for all.
 Spans = Sequence[tuple[int, int]] | None
-# Tokens of a modality are padded to one of these: what is computed of them is little.
-_BUCKETS = (5, 18, 64, 256)
+# Tokens of a modality are padded to one of these.
+_BUCKETS = (5, 8, 12, 18, 27, 40, 64, 96, 144, 216, 324, 512)
 # How much more work a shape in use may be than a new one, which would have to be compiled.
 _WASTE = 1.5
 # Nor is a part of a window worth a program of its own that saves fewer tokens than these.
