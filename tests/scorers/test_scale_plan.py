@@ -159,8 +159,8 @@ def plant_parquet(path):
         table = pq.ParquetFile(file).read()
         scores = table["score"].to_pylist()
         scores[3] += 0.5
-        column = pa.array(scores, pa.float32())
-        pq.write_table(table.set_column(table.schema.get_field_index("score"), table.schema.field("score"), column), file)
+        place = table.schema.get_field_index("score")
+        pq.write_table(table.set_column(place, table.schema.field(place), pa.array(scores, pa.float32())), file)
 
 
 def plant_zarr(path):

@@ -130,7 +130,7 @@ def _header(source: pathlib.Path, provenance: Mapping[str, str], overwrite: bool
     replaced = (*facts, *(f"##INFO=<ID={key}{end}" for key in INFO for end in ",>"))
     # Of an earlier run nothing stays: its facts would be taken for this one's.
     earlier = defined.get("AG_STATUS") == INFO["AG_STATUS"]
-    kept = [line for line in header[:-1] if not (line.startswith(replaced) or earlier and FACT.match(line))]
+    kept = [line for line in header[:-1] if not (line.startswith(replaced) or (earlier and FACT.match(line)))]
     declared = {match[1] for line in kept if (match := re.match(r"##contig=<(?:.*,)?ID=([^,>]+)", line))}
     added = [f"##contig=<ID={contig}>" for contig in contigs if contig not in declared]
     return [*kept, *added, *INFO.values(), *map("".join, facts.items()), header[-1]]
