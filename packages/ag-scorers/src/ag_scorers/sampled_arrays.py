@@ -37,10 +37,10 @@ def sample_zarr(path: pathlib.Path, count: int, seed: int) -> list[SampledRow]:
     for group, chosen in zip(scorers, cells, strict=True):
         rows += _zarr_cells(group, chosen) if len(chosen) else ()
     calls = np.array([call for call, _ in rows], np.int64)
-    of_call = {name: _array(root, name).oindex[calls].tolist() for name in ("variant", "status")} if rows else {}
+    variants, statuses = (np.asarray(_array(root, name).oindex[calls]).tolist() for name in ("variant", "status"))
     return [
         SampledRow({**_spell_out(variant), "status": status, **values}, call)
-        for (call, values), variant, status in zip(rows, *of_call.values(), strict=True)
+        for (call, values), variant, status in zip(rows, variants, statuses, strict=True)
     ]
 
 
@@ -93,7 +93,8 @@ def sample_anndata(path: pathlib.Path, count: int, seed: int) -> list[SampledRow
         obs, var, calls = (_read(file[name]) for name in ("obs", "var", "uns/calls"))
         scorer = _read(file["uns/variant_scorer"])
         arrays = {"score": file["X"]}
-        arrays |= {NAMES[name]: file[f"layers/{layer}"] for name, layer in OPTIONAL.items() if f"layers/{layer}" in file}
+        layers = file["layers"]
+        arrays |= {NAMES[name]: layers[layer] for name, layer in OPTIONAL.items() if layer in layers}
         sizes = [len(calls), len(obs) * len(var)]
         alleles, cells = split_rows(choose_rows(sum(sizes), count, seed), sizes)
         rows = _records(calls.iloc[alleles])

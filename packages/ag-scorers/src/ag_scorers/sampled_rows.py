@@ -24,9 +24,10 @@ class Kind(enum.Enum):
 
 @dataclasses.dataclass(frozen=True)
 class SampledRow:
-    """A row of an output; `values` are columns named as in `ag_scorers.tidy`, `place` is the same for rows of one allele.
+    """A row of an output.
 
-    A row without `scorer` among its columns tells the status alone.
+    - `values`: columns named as in `ag_scorers.tidy`; without `scorer` among them it tells the status alone.
+    - `place`: the same for all rows of one allele.
     """
 
     values: Mapping[str, Any]
@@ -93,8 +94,8 @@ def reservoir(stream: Iterable[T], count: int, seed: int) -> list[T]:
     while True:
         weight *= math.exp(math.log(1 - draw.random()) / count)
         skipped = math.floor(math.log(1 - draw.random()) / math.log1p(-weight))
-        found = next(itertools.islice(rest, skipped, skipped + 1), kept)
-        if found is kept:  # the end
+        found = list(itertools.islice(rest, skipped, skipped + 1))
+        if not found:  # the end
             return [one for _, one in sorted(kept, key=lambda pair: pair[0])]
         at += skipped + 1
-        kept[draw.randrange(count)] = (at, found)
+        kept[draw.randrange(count)] = (at, found[0])

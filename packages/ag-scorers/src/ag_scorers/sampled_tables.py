@@ -61,7 +61,9 @@ def _parse(path: pathlib.Path, number: int, line: str, names: Sequence[str]) -> 
     try:
         return {name: _value(name, text) for name, text in zip(names, fields, strict=True)}
     except ValueError as error:
-        raise InputError(f"{path}, line {number} is not as `agenome score` writes it ({error}); make it again") from error
+        raise InputError(
+            f"{path}, line {number} is not as `agenome score` writes it ({error}); make it again"
+        ) from error
 
 
 def _value(name: str, text: str) -> Any:

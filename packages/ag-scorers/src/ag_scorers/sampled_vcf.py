@@ -31,7 +31,8 @@ def sample_vcf(path: pathlib.Path, count: int, seed: int) -> list[SampledRow]:
 def _entries(path: pathlib.Path, records: Iterable[str]) -> Iterator[_Found]:
     for number, line in enumerate(records):
         columns = line.split("\t", 8)
-        info = dict(field.partition("=")[::2] for field in columns[7].split(";")) if len(columns) > 7 else {}
+        fields = (field.partition("=") for field in (columns[7] if len(columns) > 7 else "").split(";"))
+        info = {name: value for name, _, value in fields if name}
         alleles, statuses = columns[4].split(",") if info else [], info.get("AG_STATUS", "").split(",")
         if not statuses[0] or len(alleles) != len(statuses):
             raise InputError(f"{_name(path, number, columns)} has no AG_STATUS for each ALT; score it again")

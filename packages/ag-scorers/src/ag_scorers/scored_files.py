@@ -9,7 +9,8 @@ from ag_core.errors import InputError
 from ag_scorers import anndata_scores, parquet_folder, sampled_arrays, sampled_tables, sampled_vcf, zarr_scores
 from ag_scorers.sampled_rows import Kind, Sample, SampledRow
 
-_Told, _Rows = Callable[[pathlib.Path], dict[str, str]], Callable[[pathlib.Path, int, int], list[SampledRow]]
+_Told = Callable[[pathlib.Path], dict[str, str]]
+_Rows = Callable[[pathlib.Path, int, int], list[SampledRow]]
 _PARQUET = (Kind.TABLE, sampled_tables.parquet_provenance, sampled_tables.sample_parquet)
 _TSV = (Kind.TABLE, sampled_tables.tsv_provenance, sampled_tables.sample_tsv)
 _VCF = (Kind.ENTRY, sampled_vcf.vcf_provenance, sampled_vcf.sample_vcf)

@@ -39,9 +39,8 @@ def verify(
         for cause, words in found.changes.items():
             print(f"{cause}: {'; '.join(words)}")
         for one in found.differences[:10]:
-            place = " ".join(
-                str(one.row.get(name)) for name in ("variant", "scorer", "gene", "track", "track_set") if one.row.get(name)
-            )
+            names = ("variant", "scorer", "gene", "track", "track_set")
+            place = " ".join(str(one.row[name]) for name in names if one.row.get(name))
             print(f"{place}: {one.what} is {one.found}, expected {one.expected} ({one.cause})")
         skipped = f", {found.skipped} passed over (alleles not spelt out)" if found.skipped else ""
         causes = ", ".join(f"{cause} {number}" for cause, number in found.causes.most_common())
