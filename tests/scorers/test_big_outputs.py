@@ -18,12 +18,16 @@ from ag_core.errors import InputError
 from ag_core.genome import Variant
 from ag_core.schema import track_table
 from ag_data.variants import Call, Status
+from ag_data.vcf.text import open_lines
 from ag_scorers import anndata_scores, parquet_folder, zarr_scores
 from ag_scorers.anndata_scores import to_anndata
 from ag_scorers.center_mask import CenterMaskScorer
 from ag_scorers.dataset import to_datatree
-from ag_scorers.outputs import open_writer
+from ag_scorers.expected_rows import ExpectedRows, strongest
+from ag_scorers.outputs import SUFFIXES, open_writer
 from ag_scorers.results import Result, ScorerResult
+from ag_scorers.sampled_rows import Kind
+from ag_scorers.scored_files import READERS, sample_rows
 from ag_scorers.tidy import Tidy
 
 HIVE = ds.partitioning(pa.schema([("chromosome", pa.string())]), flavor="hive")
@@ -75,7 +79,7 @@ RESULTS = list(stream())
 
 
 def save(path, results=RESULTS, templates=TEMPLATES, **options):
-    with open_writer(path, templates, provenance={"model": "mini"}, **{"columns": COLUMNS, **options}) as writer:
+    with open_writer(path, templates, **{"provenance": {"model": "mini"}, "columns": COLUMNS, **options}) as writer:
         for result in results:
             writer.write(result)
     return path
@@ -231,6 +235,80 @@ def test_kept_tracks_in_every_format(tmp_path):
         np.testing.assert_array_equal(tree["RNA/score"], whole[:, :1])
     with pytest.raises(InputError, match="no track that was scored fits 'kidney'"):
         save(tmp_path / "b.zarr", keep_tracks="kidney")
+
+
+MADE_BY = {"model_digest": "f0", "requested": '["a"]', "reference": "{}", "note": "two  spaces"}
+OF_ALLELE = ("variant", "chromosome", "position", "reference", "alternate", "status")
+OF_SCORE = ("scorer", "gene", "junction_start", "track", "track_strand")
+
+
+def told(row, *numbers):
+    """What a row says, in whatever types its format has."""
+    values = [row.get(name) for name in (*OF_ALLELE, *OF_SCORE)]
+    item = {name: value for name, value in json.loads(row.get("item") or "{}").items() if value}
+    found = ["" if value is None or value != value else value for value in values]
+    return (*map(str, map(lambda v: int(v) if isinstance(v, float) else v, found)), str(item), *map(row.get, numbers))
+
+
+def rows_of(path, made_by=MADE_BY):
+    sample = sample_rows(path, 10**6, 0)
+    assert sample.made_by == made_by
+    return sample
+
+
+@pytest.mark.usefixtures("small_pieces")
+@pytest.mark.parametrize("suffix", [suffix for suffix in SUFFIXES if "vcf" not in suffix])
+def test_rows_are_read_back_as_they_were_written(tmp_path, suffix):
+    numbers = ("score", "quantile", "alt_value")
+    name = "a.{scorer}.h5ad" if suffix == ".h5ad" else f"a{suffix}"
+    save(tmp_path / name, provenance=MADE_BY)
+    expected = [told(row, *numbers) for row in Tidy(TEMPLATES, COLUMNS).table(RESULTS).to_pylist() if row["scorer"]]
+    files = [path for path in tmp_path.iterdir() if path.suffix != ".json"]
+    content = {"content": zarr_scores.CONTENT, "coordinates": "variant detail"} if suffix == ".zarr" else {}
+    samples = [rows_of(path, MADE_BY | content) for path in files]
+    rows = [row for sample in samples for row in sample.rows]
+    found = [told(row.values, *numbers) for row in rows if row.values.get("scorer")]
+    if samples[0].kind is Kind.CELL:  # arrays have NaN where a table has null or no row
+        expected = [row for row in expected if row[-3] is not None]
+        found = [tuple(None if value != value else value for value in row) for row in found if row[-3] == row[-3]]
+        statuses = [row.status for row in rows if "scorer" not in row.values]
+        assert statuses == [result.call.status.value for result in RESULTS] * len(files)
+    assert len(expected) > 150
+    if suffix == ".tsv" or suffix == ".tsv.gz":  # digits that float32 needs
+        found = [(*row[:-3], *(None if x is None else float(np.float32(x)) for x in row[-3:])) for row in found]
+    assert sorted(map(str, found)) == sorted(map(str, expected))
+
+
+@pytest.mark.parametrize("suffix", [".vcf", ".vcf.gz"])
+@pytest.mark.parametrize("sets", [{}, {"the liver": "liver", "a": "name=a | lung"}])
+def test_entries_of_a_vcf_are_read_back(tmp_path, suffix, sets):
+    source = tmp_path / "in.vcf"
+    calls = [result.call for result in RESULTS]
+    lines = [f"{call.chromosome}\t{call.position}\t.\tA\tC\t.\t.\tDP=3" for call in calls]
+    source.write_text("\n".join(["##fileformat=VCFv4.3", "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO", *lines, ""]))
+    path = save(tmp_path / f"out{suffix}", source=source, provenance=MADE_BY, track_sets=sets)
+    again = save(tmp_path / f"again{suffix}", source=path, provenance=MADE_BY)  # nothing of the first run stays
+    for output, chosen in ((path, sets), (again, {})):
+        made_by = MADE_BY | ({"track_sets": json.dumps(chosen)} if chosen else {})
+        sample = rows_of(output, made_by)
+        results = {(result.call.record, "C"): result for result in RESULTS}
+        expected = ExpectedRows(TEMPLATES, results, sample.kind, made_by)
+        with open_lines(output) as (_, records):
+            entries = [line.rpartition("AG=")[2].count("|") // 5 or 1 for line in records]
+        assert [row.place[0] for row in sample.rows] == np.repeat(np.arange(len(calls)), entries).tolist()
+        assert len(sample.rows) > 100
+        for row in sample.rows:
+            call = calls[row.place[0]]
+            assert (row.values["variant"], row.status) == (str(call), call.status.value)
+            now = expected.find(row)
+            assert now is not None
+            for name in ("score", "quantile"):
+                found = row.values.get(name, np.nan)
+                assert found == pytest.approx(strongest(now.get(name), found, 1e-4, 0.0), rel=5e-5, nan_ok=True)
+
+
+def test_every_format_has_a_reader():
+    assert set(READERS) == set(SUFFIXES)
 
 
 @pytest.mark.slow

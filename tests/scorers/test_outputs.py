@@ -1,3 +1,4 @@
+import csv
 import dataclasses
 import gzip
 import itertools
@@ -7,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow.parquet as pq
 import pysam
 import pysam.bcftools
@@ -20,6 +22,7 @@ from ag_scorers.center_mask import CenterMaskScorer
 from ag_scorers.gene_mask import GeneMaskLFCScorer
 from ag_scorers.outputs import FOLDERS, SUFFIXES, open_writer
 from ag_scorers.results import Result, ScorerResult
+from ag_scorers.scored_files import sample_rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -174,8 +177,8 @@ def test_input_that_has_the_fields(tmp_path, write_vcf):
     once = save(tmp_path / "once.vcf", write_vcf(), provenance={"version": "1"})
     twice = save(tmp_path / "twice.vcf", once, provenance={"version": "2"})
     assert lines_of(twice) == [line.replace("version=1", "version=2") for line in lines_of(once)]
-    save(once, once)  # in place
-    assert len(lines_of(once)) == len(lines_of(twice))
+    save(once, once)  # in place; what made the earlier scores did not make these
+    assert lines_of(once) == [line for line in lines_of(twice) if line != "##AGversion=2"]
 
     other = '##INFO=<ID=AG,Number=1,Type=Float,Description="Age">\n'
     for path in (
@@ -204,7 +207,11 @@ def test_parquet(tmp_path, write_vcf, monkeypatch):
 
 @pytest.mark.parametrize("name", ["out.tsv", "out.tsv.gz"])
 def test_tsv(tmp_path, write_vcf, name):
-    lines = lines_of(save(tmp_path / name, write_vcf()))
+    path = save(tmp_path / name, write_vcf(), provenance={"version": "1"}, top=2)
+    assert json.loads((tmp_path / f"{name}.json").read_text()) == {"version": "1", "top": "2"}
+    assert len(pd.read_csv(path, sep="\t", quoting=csv.QUOTE_NONE)) == len(lines_of(path)) - 1
+    lines = lines_of(save(path, write_vcf()))
+    assert (tmp_path / f"{name}.json").read_text() == "{}\n"  # of an earlier run nothing stays
     assert lines[0].split("\t")[:5] == ["variant", "chromosome", "position", "reference", "alternate"]
     assert len(lines) == 20
     first = dict(zip(lines[0].split("\t"), lines[1].split("\t"), strict=True))
@@ -244,6 +251,36 @@ def test_vcf_track_sets_and_quantiles(tmp_path, write_vcf):
         assert list(record.info["AG"]) == expected
         (line,) = pysam.bcftools.query("-f", "%INFO/AG\n", str(tmp_path / "out.vcf.gz")).splitlines()
         assert line == ",".join(expected)
+
+
+MADE_BY = {"model_digest": "f0", "requested": '["a"]', "reference": "{}"}
+
+
+@pytest.mark.parametrize("name", ["out.vcf", "out.vcf.gz"])
+def test_entries_are_read_back_allele_by_allele(tmp_path, write_vcf, name):
+    path = save(tmp_path / name, write_vcf(), provenance=MADE_BY)
+    rows = sample_rows(path, 100, 0).rows
+    assert [(row.place, row.status, row.values["scorer"], row.values.get("gene")) for row in rows] == [
+        ((0, "C"), "scored", "ATAC", None),
+        ((0, "C"), "scored", "RNA_SEQ", "G=1"),
+        ((0, "<DEL>"), "symbolic", None, None),
+        ((0, "*"), "star", None, None),
+        ((2, "T"), "scored", "ATAC", None),
+        ((2, "T"), "scored", "RNA_SEQ", "G=1"),
+        ((3, "g"), "scored", "ATAC", None),
+        ((3, "g"), "scored", "RNA_SEQ", "G=1"),
+        ((3, "A"), "scored", "ATAC", None),
+        ((3, "A"), "scored", "RNA_SEQ", "G=1"),
+    ]
+    assert [row.values["score"] for row in rows[:2]] == [-1234.6, 1.5e-7]
+    assert (rows[-1].chromosome, rows[-1].position, rows[-1].reference) == ("HLA:1", 5, "G")
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_of_no_alleles_there_are_no_rows(tmp_path, write_vcf, suffix):
+    save(named(tmp_path, suffix), write_vcf([]), provenance=MADE_BY)
+    for path in tmp_path.glob(f"a*{suffix}"):
+        assert sample_rows(path, 100, 0).rows == []
 
 
 class Interrupted(BaseException):

@@ -1,18 +1,24 @@
 """What `--plan` foretells, and what `agenome score verify` finds."""
 
+import gzip
 import json
 import shutil
 
+import ag_scorers.verify
+import h5py
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import zarr
+from ag_core.checkpoint import load, save
 from ag_core.cli import run
 from ag_core.errors import InputError
 from ag_scorers.estimate import show_bytes, show_seconds
 from ag_scorers.scoring import parse_sets
 
 GOOD = 24
+FORMATS = (".parquet", ".parquet.d", ".tsv", ".tsv.gz", ".vcf", ".vcf.gz", ".zarr", ".CHIP_TF.h5ad", ".RNA_SEQ.h5ad")
 
 
 def score(world, vcf, *more):
@@ -36,9 +42,30 @@ def few(world):
 
 @pytest.fixture(scope="session")
 def output(world, few, tmp_path_factory):
-    path = tmp_path_factory.mktemp("verified") / "scores.parquet"
-    assert score(world, few, "-o", str(path), "-o", f"{path}.d") == 0
-    return path
+    folder = tmp_path_factory.mktemp("verified")
+    names = [f"scores{end}" for end in FORMATS if not end.endswith(".h5ad")] + ["scores.{scorer}.h5ad"]
+    outputs = [text for name in names for text in ("-o", str(folder / name))]
+    assert score(world, few, *outputs, "--work", str(folder / "shards"), "--keep-shards") == 0
+    return folder / "scores.parquet"
+
+
+@pytest.fixture(scope="session")
+def engines():
+    return {}
+
+
+@pytest.fixture
+def compiled_once(engines, monkeypatch):
+    """An engine for each set of inputs, whatever output is verified: its programs are compiled once."""
+    opener = ag_scorers.verify.open_engine
+
+    def open_once(fasta, **options):
+        key = str((fasta.path, sorted(options.items(), key=str)))
+        if key not in engines:
+            engines[key] = opener(fasta, **options)
+        return engines[key]
+
+    monkeypatch.setattr(ag_scorers.verify, "open_engine", open_once)
 
 
 def test_bytes_are_foretold(world, few, output, tmp_path, capsys):
@@ -74,10 +101,134 @@ def test_numbers_for_people():
     assert [show_seconds(seconds) for seconds in (5, 600, 36000)] == ["5 s", "10 min", "10.0 h"]
 
 
-def test_an_untouched_output_is_as_before(world, output, capsys):
-    assert verify(world, output, "-k", "60") == 0
-    assert "all as before" in capsys.readouterr().out
-    assert verify(world, f"{output}.d", "-k", "20", "--seed", "1") == 0
+def copied(output, end, folder):
+    """A copy of the output in another format, and of what stands beside it."""
+    for path in output.parent.glob(f"scores{end}*"):
+        if path.name in (f"scores{end}", f"scores{end}.json"):
+            (shutil.copytree if path.is_dir() else shutil.copy)(path, folder / path.name)
+    return folder / f"scores{end}"
+
+
+@pytest.mark.usefixtures("compiled_once")
+@pytest.mark.parametrize("end", FORMATS)
+def test_an_untouched_output_is_as_before(end, world, output, capsys):
+    path = output.with_name(f"scores{end}")
+    assert verify(world, path, "-k", "1000") == 0  # all of them
+    printed = capsys.readouterr().out
+    assert "all as before" in printed
+    assert int(printed.split()[0]) > GOOD
+    assert verify(world, path, "-k", "7", "--seed", "1", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["rows"] + found["skipped"] == 7
+    assert found["changes"] == {}
+
+
+def change_text(path, change):
+    """Changes the lines of a plain or compressed file."""
+    opener = gzip.open if path.suffix == ".gz" else open
+    with opener(path, "rt") as file:
+        lines = file.readlines()
+    with opener(path, "wt") as file:
+        file.writelines(change(lines))
+
+
+def plant_tsv(path):
+    def change(lines):
+        fields = lines[5].rstrip("\n").split("\t")
+        place = lines[0].rstrip("\n").split("\t").index("score")
+        fields[place] = str(float(fields[place]) + 0.5)
+        return [*lines[:5], "\t".join(fields) + "\n", *lines[6:]]
+
+    change_text(path, change)
+
+
+def plant_vcf(path):
+    def change(lines):
+        at = next(number for number, line in enumerate(lines) if ";AG_STATUS=scored" in line)
+        entry = lines[at].partition("AG=")[2].partition(",")[0]
+        *others, raw, quantile = entry.split("|")
+        lines[at] = lines[at].replace(entry, "|".join([*others, str(float(raw) + 0.5), quantile]), 1)
+        return lines
+
+    change_text(path, change)
+
+
+def plant_parquet(path):
+    """In a file, or the part of a folder that has scores."""
+    for file in sorted(path.rglob("*=chr1/*.parquet")) or [path]:
+        table = pq.ParquetFile(file).read()
+        scores = table["score"].to_pylist()
+        scores[3] += 0.5
+        place = table.schema.get_field_index("score")
+        pq.write_table(table.set_column(place, table.schema.field(place), pa.array(scores, pa.float32())), file)
+
+
+def plant_zarr(path):
+    zarr.open_group(path)["RNA_SEQ/score"][4, 2] += 0.5
+
+
+def plant_anndata(path):
+    with h5py.File(path, "r+") as file:
+        file["X"][3, -1] += 0.5
+
+
+PLANTS = {"parquet": plant_parquet, "d": plant_parquet, "tsv": plant_tsv, "vcf": plant_vcf, "zarr": plant_zarr}
+
+
+@pytest.mark.usefixtures("compiled_once")
+@pytest.mark.parametrize("end", FORMATS)
+def test_one_changed_value_is_found(end, world, output, tmp_path, capsys):
+    path = copied(output, end, tmp_path)
+    PLANTS.get(end.removesuffix(".gz").rpartition(".")[2], plant_anndata)(path)
+    assert verify(world, path, "-k", "1000", "--json") == 1
+    found = json.loads(capsys.readouterr().out)
+    assert found["causes"] == {"values": 1}
+    assert found["changes"] == {}
+    assert found["differences"][0]["what"] == "score"
+    assert found["differences"][0]["row"]["variant"].startswith("chr1:")
+
+
+@pytest.fixture(scope="session")
+def other_inputs(world, randomise):
+    """A genome with other bases in the middle, and a model with other weights."""
+    genome = list(world.genome)
+    for place in range(4000, 12000, 2):  # every other base
+        genome[place] = "ACGT"[("ACGT".index(genome[place]) + 2) % 4]
+    fasta = world.folder / "other.fa"
+    fasta.write_text(">chr1\n" + "".join(genome) + "\n")
+    known = load(world.model)
+    save(world.folder / "other", randomise(known.model, seed=7), known.spec)
+    return fasta, world.folder / "other"
+
+
+@pytest.mark.usefixtures("compiled_once")
+@pytest.mark.parametrize("end", FORMATS)
+def test_other_inputs_are_named(end, world, output, other_inputs, capsys):
+    path, (fasta, model) = output.with_name(f"scores{end}"), other_inputs
+    assert verify(world, path, "-k", "30", "--json", fasta=fasta) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert "chr1 was SQ." in found["changes"]["reference"][0]
+    assert {"reference base", "reference"} >= set(found["causes"])
+    assert found["causes"]["reference base"]
+    assert verify(world, path, "-k", "30", "--json", model=model) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert set(found["causes"]) == {"weights"}
+    assert list(found["changes"]) == ["weights"]
+
+
+@pytest.mark.usefixtures("compiled_once")
+def test_what_was_chosen_of_the_scores_is_known(world, few, output, tmp_path, capsys):
+    """Kept tracks and sets of these: a VCF's entries are made of them."""
+    shards = shutil.copytree(output.parent / "shards", tmp_path / "shards")
+    choice = ["--keep-tracks", "K562 | name=HNF4A", "--track-set", "a=K562", "--track-set", "b=strand=+ | HNF4A"]
+    outputs = ["-o", str(tmp_path / "a.vcf"), "-o", str(tmp_path / "a.tsv")]
+    assert score(world, few, *outputs, "--work", str(shards), *choice) == 0
+    for name in ("a.vcf", "a.tsv"):
+        assert verify(world, tmp_path / name, "-k", "1000") == 0
+        assert "all as before" in capsys.readouterr().out
+    change_text(tmp_path / "a.vcf", lambda lines: [line for line in lines if not line.startswith("##AGtrack_sets=")])
+    assert verify(world, tmp_path / "a.vcf", "-k", "1000", "--json") == 1
+    assert {one["what"] for one in json.loads(capsys.readouterr().out)["differences"]} == {"row"}
 
 
 def edited(output, folder, change):
@@ -107,17 +258,7 @@ def test_edited_values_are_found(cause, world, output, tmp_path, capsys):
     assert found["changes"] == {}
 
 
-def test_other_inputs_are_named(world, output, tmp_path, capsys):
-    genome = list(world.genome)
-    for place in range(4000, 12000, 2):  # every other base
-        genome[place] = "ACGT"[("ACGT".index(genome[place]) + 2) % 4]
-    fasta = tmp_path / "other.fa"
-    fasta.write_text(">chr1\n" + "".join(genome) + "\n")
-    assert verify(world, output, "-k", "30", "--json", fasta=fasta) == 1
-    found = json.loads(capsys.readouterr().out)
-    assert "chr1 was SQ." in found["changes"]["reference"][0]
-    assert {"reference base", "reference"} == set(found["causes"])
-
+def test_another_annotation_is_named(world, output, tmp_path, capsys):
     gtf = tmp_path / "other.gtf"
     gtf.write_text(world.gtf.read_text().replace("G1.1", "G9.9"))
     assert verify(world, output, "-k", "100", "--json", gtf=gtf) == 1
@@ -148,16 +289,42 @@ def test_what_cannot_be_verified_is_refused(world, output, tmp_path, capsys):
     assert verify(world, output, gtf=None) == 2
     assert "--gtf (genes.gtf)" in capsys.readouterr().err
     pq.write_table(pa.table({"score": [1.0]}), tmp_path / "foreign.parquet")
+    (tmp_path / "foreign.vcf").write_text("##fileformat=VCFv4.3\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n")
+    (tmp_path / "foreign.h5ad").write_bytes(b"")
+    zarr.create_group(tmp_path / "foreign.zarr")
+    (tmp_path / "alone.tsv").write_text("variant\n")
+    (tmp_path / "scores.csv").write_text("variant\n")
     for name, words in (
         ("foreign.parquet", "does not tell what made it"),
-        ("none.parquet", "exist"),
-        ("a.tsv", "exist"),
+        ("foreign.vcf", "does not tell what made it"),
+        ("foreign.zarr", "does not tell what made it"),
+        ("foreign.h5ad", "cannot be read"),
+        ("alone.tsv", "alone.tsv.json is not beside it"),
+        ("none.parquet", "does not exist"),
+        ("scores.csv", "no known suffix; expected a name that ends in .parquet"),
     ):
         assert verify(world, tmp_path / name) == 2
-        assert words in capsys.readouterr().err
-    (tmp_path / "a.tsv").write_text("variant\n")
-    assert verify(world, tmp_path / "a.tsv") == 2
-    assert "verify one of these" in capsys.readouterr().err
+        assert words in " ".join(capsys.readouterr().err.split())
+
+
+def spoil(path, old, new):
+    change_text(path, lambda lines: [line if line.startswith("##") else line.replace(old, new) for line in lines])
+
+
+def test_what_is_damaged_is_refused_by_its_place(world, output, tmp_path, capsys):
+    for end, old, new, words in (
+        (".tsv", "chr1\t", "chr1", "line 2 is not as `agenome score` writes it"),
+        (".tsv", "score", "points", "has no columns"),
+        (".vcf", "AG_STATUS=", "STATUS=", "record 1 (chr1:"),
+        (".vcf", "|chip_tf|", "|", "which is not ALLELE|GENE|SCORER|TRACKSET|RAW|QUANTILE"),
+    ):
+        spoil(copied(output, end, tmp_path), old, new)
+        assert verify(world, tmp_path / f"scores{end}", "-k", "1000") == 2
+        assert words in " ".join(capsys.readouterr().err.split())
+    path = copied(output, ".tsv.gz", tmp_path)
+    path.write_bytes(path.read_bytes()[:-40])
+    assert verify(world, path) == 2
+    assert "cannot be read" in capsys.readouterr().err
 
 
 def test_track_sets_are_named_queries():

@@ -59,7 +59,7 @@ def reference(run_for, tmp_path_factory):
     assert done.statuses.total() == 20
     assert done.statuses["scored"] == 18
     found = contents(folder)
-    assert sorted(found) == ["s.parquet", "s.tsv.gz", "s.vcf.gz"]  # no shards, and no index: unsorted
+    assert sorted(found) == ["s.parquet", "s.tsv.gz", "s.tsv.gz.json", "s.vcf.gz"]  # no shards, and no index: unsorted
     return found
 
 

@@ -40,7 +40,7 @@ INSTALL = 'pip install "ag-scorers[anndata]"'
 _SCORER = "{scorer}"  # in a file's name
 _OBS = [name for name in CALL_COLUMNS if name not in ("status", "detail")]
 # What the reference calls them.
-_OFFICIAL = {
+OFFICIAL = {
     "gene": "gene_id",
     "gene_strand": "strand",
     "junction_start": "junction_Start",
@@ -54,7 +54,7 @@ def to_anndata(results: Iterable[Result], provenance: Mapping[str, str] | None =
 
     Raises InputError when anndata is not installed, ValueError when a scorer's tracks are not the same in all results.
     """
-    AnnData = _library().AnnData
+    AnnData = library().AnnData
     calls: list[Call] = []
     rows: dict[str, _Rows] = {}
     parts: dict[str, list[ScorerResult]] = {}
@@ -103,7 +103,7 @@ def write_anndata(
     path: pathlib.Path, templates: Sequence[ScorerResult], columns: Sequence[str], provenance: Mapping[str, str]
 ) -> Iterator[Put]:
     """Files as in `name_files`; `columns` as in `ag_scorers.tidy.optional_columns`."""
-    _library()
+    library()
     import h5py
 
     files = name_files(path, templates)
@@ -141,7 +141,7 @@ class _Rows:
     def frame(self) -> pd.DataFrame:
         """All rows; columns that are empty throughout are left out."""
         self._settle()
-        frame = _frame(pa.concat_tables(self._tables)).rename(columns=_OFFICIAL)
+        frame = _frame(pa.concat_tables(self._tables)).rename(columns=OFFICIAL)
         empty = frame.columns[frame.isna().all().to_numpy()]
         return frame.drop(columns=[name for name in empty if name not in _OBS])
 
@@ -161,7 +161,7 @@ class _File:
 
     def __init__(self, file: "h5py.File", template: ScorerResult, columns: Sequence[str]):
         self._file, self._template = file, template
-        write = _library().io.write_elem
+        write = library().io.write_elem
         for name in ("layers", "obsm", "varm", "obsp", "varp"):
             write(file, name, {})
         # As anndata's own writer marks them: "on-disk format" in its documentation.
@@ -186,7 +186,7 @@ class _File:
         if "X" not in self._file:
             self._shape = (max(1, min(self._chunk, self._count)), self._shape[1])
         self._flush()
-        write = _library().io.write_elem
+        write = library().io.write_elem
         write(self._file, "obs", self._rows.frame())
         write(self._file, "var", _var(self._template))
         write(self._file, "uns", _uns(self._template, provenance, calls))
@@ -220,7 +220,8 @@ class _File:
         return dataset
 
 
-def _library() -> Any:
+def library() -> Any:
+    """anndata. Raises InputError when it is not installed."""
     try:
         import anndata
     except ImportError as error:

@@ -33,6 +33,8 @@ INFO = {
 Put = Callable[[Result], None]
 # Tracks of each set, by key of the scorer and name of the set.
 TrackSets = Mapping[str, Mapping[str, Int[np.ndarray, " _"]]]
+# Lines of the header that say what made the scores.
+FACT = re.compile(r"##AG(\w+)=(.*)")
 _SEPARATORS = re.compile(r"[%,;|=\s\x00-\x1f\x7f]")
 
 
@@ -124,9 +126,11 @@ def _header(source: pathlib.Path, provenance: Mapping[str, str], overwrite: bool
             f"{source} already has INFO {' and '.join(other)} with another meaning; overwrite=True replaces it, "
             "or rename it first (bcftools annotate --rename-annots)"
         )
-    facts = {f"##AG{key}=": " ".join(value.split()) for key, value in provenance.items()}
+    facts = {f"##AG{key}=": " ".join(value.splitlines()) for key, value in provenance.items()}
     replaced = (*facts, *(f"##INFO=<ID={key}{end}" for key in INFO for end in ",>"))
-    kept = [line for line in header[:-1] if not line.startswith(replaced)]
+    # Of an earlier run nothing stays: its facts would be taken for this one's.
+    earlier = defined.get("AG_STATUS") == INFO["AG_STATUS"]
+    kept = [line for line in header[:-1] if not (line.startswith(replaced) or (earlier and FACT.match(line)))]
     declared = {match[1] for line in kept if (match := re.match(r"##contig=<(?:.*,)?ID=([^,>]+)", line))}
     added = [f"##contig=<ID={contig}>" for contig in contigs if contig not in declared]
     return [*kept, *added, *INFO.values(), *map("".join, facts.items()), header[-1]]
@@ -156,8 +160,10 @@ def _info(info: str, results: Sequence[Result], track_sets: TrackSets | None) ->
     entries: list[str] = []
     for result in results:
         for scores in result.scores:
-            everything = {scores.scorer.modality: np.arange(scores.values.shape[1])}
-            entries += _entries(result, scores, everything if track_sets is None else track_sets[scores.key])
+            for gene, name, raw, quantiles in gather_sets(scores, track_sets):
+                texts = [_escape(text) for text in (result.call.alternate, gene, scores.key, name)]
+                numbers = [_farthest(raw), "." if quantiles is None else _farthest(quantiles)]
+                entries.append("|".join([*texts, *numbers]))
     if entries:
         fields.append(f"AG={','.join(entries)}")
     statuses = [result.call.status.value for result in results]
@@ -166,21 +172,24 @@ def _info(info: str, results: Sequence[Result], track_sets: TrackSets | None) ->
     return ";".join(fields)
 
 
-def _entries(result: Result, scores: ScorerResult, sets: Mapping[str, Int[np.ndarray, " _"]]) -> list[str]:
-    """ALLELE|GENE|SCORER|TRACKSET|RAW|QUANTILE of each gene and set with a number."""
+def gather_sets(
+    scores: ScorerResult, track_sets: TrackSets | None
+) -> Iterator[tuple[str, str, Float[np.ndarray, "item track"], Float[np.ndarray, "item track"] | None]]:
+    """Gene (empty without genes), set, scores and quantiles for each entry of AG: where a set has any number.
+
+    `track_sets` as for `annotate`.
+    """
+    everything = {scores.scorer.modality: np.arange(scores.values.shape[1])}
+    sets = everything if track_sets is None else track_sets[scores.key]
     genes = scores.table.get("gene_id", [""] * len(scores.values))
     rows: dict[str, list[int]] = {}
     for item, gene in enumerate(genes):
         rows.setdefault(str(gene), []).append(item)
-    entries = []
     for gene, items in rows.items():
         for name, tracks in sets.items():
-            raw = _farthest(scores.values[items][:, tracks])
-            if raw != ".":
-                texts = [_escape(text) for text in (result.call.alternate, gene, scores.key, name)]
-                quantile = "." if scores.quantiles is None else _farthest(scores.quantiles[items][:, tracks])
-                entries.append("|".join([*texts, raw, quantile]))
-    return entries
+            raw = scores.values[items][:, tracks]
+            if not np.isnan(raw).all():
+                yield gene, name, raw, None if scores.quantiles is None else scores.quantiles[items][:, tracks]
 
 
 def _farthest(values: Float[np.ndarray, "item track"]) -> str:

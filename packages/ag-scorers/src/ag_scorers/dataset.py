@@ -91,7 +91,7 @@ def fill(array: Float[np.ndarray, "item track"] | None, scores: ScorerResult) ->
 def track_columns(scores: ScorerResult, items: Iterable[str]) -> dict[str, Shaped[np.ndarray, " track"]]:
     """Coordinates on track; a name that is one on item already gets `track_` before it."""
     tracks, items = scores.tracks, set(items)
-    columns = {_plain(str(name)): settle(variable.values) for name, variable in tracks.data_vars.items()}
+    columns = {plain_name(str(name)): settle(variable.values) for name, variable in tracks.data_vars.items()}
     columns = {f"track_{name}" if name in items else name: column for name, column in columns.items()}
     return {"track": tracks["track"].values, **columns}
 
@@ -104,7 +104,7 @@ def item_columns(
     columns = {}
     for name in names:
         parts = [np.asarray(table[name]) if name in table else np.full(size, None) for table, size in tables]
-        columns["gene" if name == "gene_id" else _plain(name)] = settle(np.concatenate(parts))
+        columns["gene" if name == "gene_id" else plain_name(name)] = settle(np.concatenate(parts))
     return columns
 
 
@@ -129,6 +129,6 @@ def as_text(values: Sequence[str]) -> Shaped[np.ndarray, " _"]:
     return np.array([*values, None], object)[:-1]
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
     """A name that a zarr store can have in its list of coordinates."""
     return re.sub(r"[\s/]+", "_", name)

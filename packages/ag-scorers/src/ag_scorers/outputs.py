@@ -1,6 +1,7 @@
 """Files of scores, chosen by suffix. Every alternate allele of the input is in them, with its status.
 
 - `.parquet`, `.tsv`, `.tsv.gz`: the rows of `ag_scorers.tidy`; `.parquet.d`: the same in a folder, by chromosome.
+  Beside a TSV stands what made it, in `scores.tsv.json`, so that the table begins with its column names.
 - `.vcf`, `.vcf.gz`: the records of the input, in its order and byte for byte, with AG and AG_STATUS added to INFO.
   `.vcf.gz` is bgzip, with an index (tabix, or CSI for long chromosomes) if the records are sorted.
 - `.zarr`: the tree of `ag_scorers.dataset`; `.h5ad`: AnnData, one file for each scorer (`ag_scorers.anndata_scores`).
@@ -14,6 +15,7 @@ import os
 import pathlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -70,7 +72,8 @@ def open_writer(
     - `templates`: what each scorer of the run will report on, as for `ag_scorers.tidy.Tidy`.
     - `source`: the VCF or BCF file that was scored; a VCF takes header and records from it.
     - `provenance`: version, model, digest, command, ...; a VCF's header gets `##AGversion=` and so on, parquet has
-      them as JSON in its metadata (key `agenome`), zarr in the root's attributes, AnnData in `uns`, TSV nowhere.
+      them as JSON in its metadata (key `agenome`), zarr in the root's attributes, AnnData in `uns`, TSV in a JSON
+      file beside it. `keep_tracks`, `top` and `track_sets` are added to it.
     - `overwrite`: replaces INFO AG and AG_STATUS although the input defines them otherwise.
     - `columns`: which of `quantile`, `tail`, `ref`, `alt` the run has; by default what is not None in a template. A
       zarr store has whatever the results have.
@@ -93,6 +96,7 @@ def open_writer(
     cut = TrackFilter(templates, keep_tracks) if keep_tracks.strip() else None
     templates = cut.templates if cut else templates
     columns = optional_columns(templates, columns)
+    provenance |= _describe({"keep_tracks": keep_tracks.strip(), "top": top, "track_sets": dict(track_sets or {})})
     if path.name.endswith(_TABLES):
         tidy = Tidy(templates, columns, RowSelection(templates, top, track_sets))
         write = parquet_folder.write_folder if path.name.endswith(FOLDERS) else _rows
@@ -110,6 +114,16 @@ def open_writer(
         yield Writer(put if cut is None else lambda result: put(cut(result)))
 
 
+def provenance_file(path: pathlib.Path) -> pathlib.Path:
+    """The file beside a TSV that tells what made it: a table's first line should be its column names."""
+    return path.with_name(f"{path.name}.json")
+
+
+def _describe(selection: Mapping[str, Any]) -> dict[str, str]:
+    """What was chosen of the scores, as text; without it nobody could say later what an output should have."""
+    return {name: value if isinstance(value, str) else json.dumps(value) for name, value in selection.items() if value}
+
+
 def _check_path(path: pathlib.Path) -> None:
     known = path.name.endswith(SUFFIXES)
     if known and (not path.is_dir() or path.name.endswith(FOLDERS)):
@@ -122,11 +136,14 @@ def _check_path(path: pathlib.Path) -> None:
 def _rows(path: pathlib.Path, tidy: Tidy, provenance: Mapping[str, str]) -> Iterator[Put]:
     """Tidy rows, some `ROWS` at a time."""
     schema = tidy.schema.with_metadata({KEY: json.dumps(provenance)})
-    open_table = _parquet if path.suffix == ".parquet" else _tsv
+    is_parquet = path.suffix == ".parquet"
+    open_table, beside = (_parquet, ()) if is_parquet else (_tsv, (provenance_file(path),))
     waiting: list[Result] = []
     count = 0
 
-    with replacing(path) as (scratch,), open_table(scratch, schema) as write:
+    with replacing(*beside, path) as (*told, scratch), open_table(scratch, schema) as write:
+        for file in told:
+            file.write_text(json.dumps(dict(provenance), indent=1) + "\n")
 
         def put(result: Result) -> None:
             nonlocal count

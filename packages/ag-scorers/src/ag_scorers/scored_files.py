@@ -1,77 +1,48 @@
-"""Reads back what `agenome score` wrote: who made it, and random rows."""
+"""Reads back what `agenome score` wrote: who made it, and random rows. One small reader for each format."""
 
-import dataclasses
-import json
 import pathlib
-from collections.abc import Mapping
-from typing import Any
+import zlib
+from collections.abc import Callable
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.dataset
 from ag_core.errors import InputError
 
-SUFFIXES = (".parquet", ".parquet.d")
+from ag_scorers import anndata_scores, parquet_folder, sampled_arrays, sampled_tables, sampled_vcf, zarr_scores
+from ag_scorers.sampled_rows import Kind, Sample, SampledRow
+
+_Told = Callable[[pathlib.Path], dict[str, str]]
+_Rows = Callable[[pathlib.Path, int, int], list[SampledRow]]
+_PARQUET = (Kind.TABLE, sampled_tables.parquet_provenance, sampled_tables.sample_parquet)
+_TSV = (Kind.TABLE, sampled_tables.tsv_provenance, sampled_tables.sample_tsv)
+_VCF = (Kind.ENTRY, sampled_vcf.vcf_provenance, sampled_vcf.sample_vcf)
+READERS: dict[str, tuple[Kind, _Told, _Rows]] = {
+    ".parquet": _PARQUET,
+    parquet_folder.SUFFIX: _PARQUET,
+    ".tsv": _TSV,
+    ".tsv.gz": _TSV,
+    ".vcf": _VCF,
+    ".vcf.gz": _VCF,
+    zarr_scores.SUFFIX: (Kind.CELL, sampled_arrays.zarr_provenance, sampled_arrays.sample_zarr),
+    anndata_scores.SUFFIX: (Kind.CELL, sampled_arrays.anndata_provenance, sampled_arrays.sample_anndata),
+}
 
 
-@dataclasses.dataclass(frozen=True)
-class SampledRow:
-    """A row of an output; `values` are its columns (`ag_scorers.tidy`), `place` its (record, alt)."""
-
-    values: Mapping[str, Any]
-
-    @property
-    def place(self) -> tuple[int, int]:
-        """Number of the record in the input, and of the allele in the record."""
-        return self.values["record"], self.values["alt"]
-
-    @property
-    def chromosome(self) -> str:
-        """CHROM of the input."""
-        return self.values["chromosome"]
-
-    @property
-    def position(self) -> int:
-        """POS of the input."""
-        return self.values["position"]
-
-    @property
-    def reference(self) -> str:
-        """REF of the input."""
-        return self.values["reference"] or "."
-
-    @property
-    def alternate(self) -> str:
-        """ALT of the input."""
-        return self.values["alternate"] or "."
-
-    @property
-    def status(self) -> str:
-        """What became of the allele."""
-        return self.values["status"]
-
-
-def sample_rows(path: pathlib.Path, count: int, seed: int) -> tuple[dict[str, str], list[SampledRow]]:
+def sample_rows(path: pathlib.Path, count: int, seed: int) -> Sample:
     """What made an output, and `count` random rows of it in their order (all of them if there are no more).
 
-    Raises InputError for a file of another kind, or one that does not tell what made it.
+    Raises InputError for a file of another kind, one that does not tell what made it, or one that cannot be read.
     """
     if not path.exists():
         raise InputError(f"{path} does not exist; check the path")
-    if not path.name.endswith(SUFFIXES):
-        raise InputError(f"{path}: only {' and '.join(SUFFIXES)} tell row by row what was scored; verify one of these")
+    suffix = next((suffix for suffix in READERS if path.name.endswith(suffix)), None)
+    if suffix is None:
+        raise InputError(f"{path} has no known suffix; expected a name that ends in {', '.join(READERS)}")
+    kind, told, rows = READERS[suffix]
     try:
-        data = pyarrow.dataset.dataset(path, format="parquet", partitioning=_hive(path))
-        made_by = json.loads((data.schema.metadata or {}).get(b"agenome", b"{}"))
+        made_by = told(path)
         if not {"model_digest", "requested", "reference"} <= set(made_by):
             raise InputError(f"{path} does not tell what made it: it was not written by `agenome score`")
-        chosen = np.random.default_rng(seed).permutation(data.count_rows())[:count]
-        rows = data.take(pa.array(np.sort(chosen))).to_pylist()
-    except (OSError, pa.ArrowInvalid) as error:
+        return Sample(made_by, kind, rows(path, count, seed))
+    except InputError:
+        raise
+    except (OSError, EOFError, zlib.error, KeyError, ValueError) as error:  # what the formats' libraries raise
         raise InputError(f"{path} cannot be read ({error}); make it again") from error
-    return made_by, [SampledRow(row) for row in rows]
-
-
-def _hive(path: pathlib.Path) -> Any:
-    schema = pa.schema([("chromosome", pa.string())])
-    return pyarrow.dataset.partitioning(schema, flavor="hive") if path.is_dir() else None

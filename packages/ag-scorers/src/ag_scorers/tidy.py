@@ -55,9 +55,9 @@ TRACK_COLUMNS = {"scorer": TEXT, "output": TEXT, "track": TEXT, "track_strand": 
 # What a run may have beside scores: the option's name, the attribute of `ScorerResult`, and the column. `alt` is taken
 # by the number of the allele.
 OPTIONAL = {"quantile": "quantiles", "tail": "tails", "ref": "ref", "alt": "alt"}
-_NAMES = {"quantile": "quantile", "tail": "tail", "ref": "ref_value", "alt": "alt_value"}
-_TAKEN = {*CALL_COLUMNS, *ITEM_COLUMNS, *TRACK_COLUMNS, "track_set", "score", *_NAMES.values()}
-_OF_ANNOTATION = {"gene_start", "gene_end", "chromosome"}
+NAMES = {"quantile": "quantile", "tail": "tail", "ref": "ref_value", "alt": "alt_value"}
+_TAKEN = {*CALL_COLUMNS, *ITEM_COLUMNS, *TRACK_COLUMNS, "track_set", "score", *NAMES.values()}
+OF_ANNOTATION = {"gene_start", "gene_end", "chromosome"}
 _BLANK = np.dtype(np.float32).type("nan")
 
 
@@ -105,7 +105,7 @@ class Tidy:
         self._selection = RowSelection(templates) if selection is None else selection
         self._optional = optional_columns(templates, columns)
         self._sets = pa.array(self._selection.sets, pa.string())
-        self.numbers = ("score", *(_NAMES[name] for name in self._optional))
+        self.numbers = ("score", *(NAMES[name] for name in self._optional))
         self.schema = pa.schema(
             [
                 *(CALL_COLUMNS | ITEM_COLUMNS).items(),
@@ -174,7 +174,7 @@ class ItemRows:
     def extend(self, table: Mapping[str, np.ndarray], count: int) -> None:
         """Appends `count` items."""
         columns = {"gene" if name == "gene_id" else name: np.asarray(column).tolist() for name, column in table.items()}
-        others = {name: column for name, column in columns.items() if name not in {*ITEM_COLUMNS, *_OF_ANNOTATION}}
+        others = {name: column for name, column in columns.items() if name not in {*ITEM_COLUMNS, *OF_ANNOTATION}}
         if others:
             rows = zip(*others.values(), strict=True)
             columns["item"] = [json.dumps(dict(zip(others, row, strict=True)), default=str) for row in rows]

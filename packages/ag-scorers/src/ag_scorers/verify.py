@@ -12,7 +12,7 @@ import math
 import os
 import pathlib
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,11 +24,12 @@ from ag_scorers.calibration import calibrate_result, load_calibration
 from ag_scorers.campaign import score_calls
 from ag_scorers.digests import provenance
 from ag_scorers.engine import Engine
+from ag_scorers.expected_rows import NUMBERS, PRINTED, ExpectedRows, strongest
 from ag_scorers.results import Result
-from ag_scorers.scored_files import SampledRow, sample_rows
+from ag_scorers.sampled_rows import Kind, Sample, SampledRow
+from ag_scorers.scored_files import sample_rows
 from ag_scorers.scoring import Survey, asked_for, open_engine
 from ag_scorers.shards import compare_plans
-from ag_scorers.tidy import Tidy
 
 # What of the provenance each cause is about, in the order in which they are blamed.
 FACTS = {
@@ -41,8 +42,6 @@ FACTS = {
 FILES = ("gtf", "splice_sites", "polya")
 # Relative and absolute difference that other neighbours in a batch explain; and another device or library.
 SAME, OTHER, LOW = (2e-4, 2e-5), (1e-2, 1e-3), (5e-2, 5e-2)
-_COMPARED = ("score", "quantile", "tail", "ref_value", "alt_value")
-_KEY = ("scorer", "gene", "junction_start", "junction_end", "item", "track", "track_strand")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,14 +82,15 @@ def verify(
     seed: int = 0,
     **files: str | os.PathLike[str] | None,
 ) -> Verification:
-    """Scores `count` random rows of an output again.
+    """Scores `count` random rows of an output again, of any format that `agenome score` writes.
 
     - `fasta`, and `gtf`, `splice_sites`, `polya` among `files`: what the output was made with, or now should be.
     - `model`: by default the one that the output names.
 
     Raises InputError when the output does not tell what made it, or a file that it was made with is not given.
     """
-    made_by, rows = sample_rows(pathlib.Path(path), count, seed)
+    sample = sample_rows(pathlib.Path(path), count, seed)
+    made_by = sample.made_by
     if missing := [name for name in FILES if name in made_by and not files.get(name)]:
         names = ", ".join(f"--{name.replace('_', '-')} ({json.loads(made_by[name])['name']})" for name in missing)
         raise InputError(f"{path} was made with files that are needed again: {names}")
@@ -98,12 +98,14 @@ def verify(
     given: dict[str, Any] = {name: files.get(name) for name in FILES}
     options = _options(made_by) | given
     engine = open_engine(genome, model=model or made_by["model"], **options)
-    rows, skipped = _spelt_out(rows)
+    rows = [row for row in sample.rows if not row.alternate.startswith("<")]
     repair = made_by.get("repair") == "true"
     results, chromosomes = _score(engine, genome, rows, repair, made_by.get("calibration"), model or made_by["model"])
     now = provenance(engine, chromosomes, asked_for(**options) | ({"repair": True} if repair else {}))
     changes = _changes(made_by, now)
-    return Verification(len(rows), skipped, list(_compare(rows, results, engine, made_by, changes)), changes)
+    skipped = len(sample.rows) - len(rows)
+    sample = dataclasses.replace(sample, rows=rows)
+    return Verification(len(rows), skipped, list(_compare(sample, results, engine, changes)), changes)
 
 
 def _options(made_by: Mapping[str, str]) -> dict[str, Any]:
@@ -114,15 +116,10 @@ def _options(made_by: Mapping[str, str]) -> dict[str, Any]:
     return options | {name: read(made_by[name]) for name, read in parse.items() if name in made_by}
 
 
-def _spelt_out(rows: Sequence[SampledRow]) -> tuple[list[SampledRow], int]:
-    kept = [row for row in rows if not row.alternate.startswith("<")]
-    return kept, len(rows) - len(kept)
-
-
 def _score(
     engine: Engine, genome: Fasta, rows: Sequence[SampledRow], repair: bool, calibration: str | None, model: Any
-) -> tuple[dict[tuple[int, int], Result], set[str]]:
-    """Results by (record, alt) of the output, and the chromosomes that they are on.
+) -> tuple[dict[Hashable, Result], set[str]]:
+    """Results by the allele's place in the output, and the chromosomes that they are on.
 
     With quantiles if the model's own calibration is the one (its digest) that was used.
     """
@@ -167,40 +164,36 @@ def _parsed(text: str) -> Any:
 
 
 def _compare(
-    rows: Sequence[SampledRow],
-    results: Mapping[tuple[int, int], Result],
-    engine: Engine,
-    made_by: Mapping[str, str],
-    changes: Mapping[str, list[str]],
+    sample: Sample, results: Mapping[Hashable, Result], engine: Engine, changes: Mapping[str, list[str]]
 ) -> Iterator[Difference]:
-    tidy = Tidy(engine.templates(), ["quantile", "tail", "ref", "alt"])
+    again = ExpectedRows(engine.templates(), results, sample.kind, sample.made_by)
     low = engine.checkpoint.model.precision == "bfloat16"
     relative, absolute = LOW if low else OTHER if "numerics" in changes else SAME
     blamed = next((cause for cause in FACTS if cause in changes and cause != "numerics"), "")
-    again: dict[tuple[int, int], dict[tuple[Any, ...], Any]] = {}
-    for row in rows:
+    relative += PRINTED if sample.kind is Kind.ENTRY else 0
+    for row in sample.rows:
         result = results[row.place]
         if result.call.status.value != row.status:
             cause = "reference base" if result.call.status in _PLACE else blamed or "status"
             yield Difference(row.values, "status", row.status, result.call.status.value, cause)
             continue
-        if row.place not in again:
-            table = tidy.table([result]).to_pylist()
-            again[row.place] = {tuple(one[name] for name in _KEY): one for one in table}
-        now = again[row.place].get(tuple(row.values.get(name) for name in _KEY))
+        if "scorer" not in row.values:  # it tells the status alone
+            continue
+        now = again.find(row)
         if now is None:
             yield Difference(row.values, "row", "there", "not there", blamed or "values")
             continue
-        for name in _COMPARED:
+        for name in NUMBERS:
             if name not in row.values:
                 continue
-            found, expected = (math.nan if one.get(name) is None else one[name] for one in (row.values, now))
+            found = math.nan if row.values[name] is None else row.values[name]
+            expected = strongest(now.get(name), found, relative, absolute)
             if name != "score" and math.isnan(expected):  # the calibration or option is not at hand
                 continue
             if np.isclose(found, expected, relative, absolute, equal_nan=True):
                 continue
             cause = blamed
-            if not cause and math.isfinite(found) != math.isfinite(expected):
+            if not cause and math.isfinite(expected) and not math.isfinite(found):
                 cause = "non-finite"
             if not cause and "numerics" in changes and np.isclose(found, expected, *LOW):
                 cause = "numerics"

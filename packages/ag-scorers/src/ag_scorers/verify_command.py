@@ -8,7 +8,7 @@ import typer
 
 
 def verify(
-    output: Annotated[pathlib.Path, typer.Argument(help="what `agenome score` wrote: .parquet or .parquet.d")],
+    output: Annotated[pathlib.Path, typer.Argument(help="what `agenome score` wrote, in any format")],
     fasta: Annotated[pathlib.Path, typer.Option(help="reference genome, plain or bgzip")],
     count: Annotated[int, typer.Option("-k", "--count", min=1, help="rows to score again")] = 100,
     gtf: Annotated[pathlib.Path | None, typer.Option(help="gene annotation, if it was made with one")] = None,
@@ -39,9 +39,8 @@ def verify(
         for cause, words in found.changes.items():
             print(f"{cause}: {'; '.join(words)}")
         for one in found.differences[:10]:
-            place = " ".join(
-                str(one.row.get(name)) for name in ("variant", "scorer", "gene", "track") if one.row.get(name)
-            )
+            names = ("variant", "scorer", "gene", "track", "track_set")
+            place = " ".join(str(one.row[name]) for name in names if one.row.get(name))
             print(f"{place}: {one.what} is {one.found}, expected {one.expected} ({one.cause})")
         skipped = f", {found.skipped} passed over (alleles not spelt out)" if found.skipped else ""
         causes = ", ".join(f"{cause} {number}" for cause, number in found.causes.most_common())
