@@ -37,6 +37,7 @@ def calibrate(
     organism: Annotated[str | None, typer.Option(help="one the model knows; default: its first")] = None,
     window: Annotated[int | None, typer.Option(help="input length in bp, a multiple of 2,048")] = None,
     window_grid: Annotated[int | None, typer.Option(help="windows start on a grid of so many bp")] = None,
+    parity: Annotated[str, typer.Option(help="where the reference errs: fixed, or upstream to err too")] = "fixed",
     precision: Annotated[str, typer.Option(help="float32 or bfloat16")] = "float32",
     batch_size: Annotated[int, typer.Option(help="variants in one forward pass")] = 2,
     max_ref_mismatch: Annotated[float, typer.Option(help="stop above this share of wrong REF alleles")] = 0.05,
@@ -83,6 +84,7 @@ def calibrate(
             "window": window,
             "precision": precision,
             "batch_size": batch_size,
+            "parity": parity,
         }
         if window_grid is not None:
             options["window_grid"] = window_grid

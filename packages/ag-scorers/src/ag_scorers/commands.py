@@ -32,6 +32,7 @@ def score(
         int | None, typer.Option(help="move windows to multiples of so many bp, so that neighbours share work")
     ] = None,
     indel: Annotated[str, typer.Option(help="how indels are compared: align, stitch or none")] = "align",
+    parity: Annotated[str, typer.Option(help="where the reference errs: fixed, or upstream to err too")] = "fixed",
     precision: Annotated[str, typer.Option(help="float32 or bfloat16")] = "float32",
     batch_size: Annotated[int, typer.Option(help="variants in one forward pass")] = 2,
     full: Annotated[bool, typer.Option("--full", help="run the model on whole windows, though less would do")] = False,
@@ -94,6 +95,7 @@ def score(
         "window": window,
         "precision": precision,
         "batch_size": batch_size,
+        "parity": parity,
         **{name: value for name, value in special.items() if value != usual[name]},
     }
     genome = Fasta(fasta)

@@ -23,6 +23,7 @@ def haplotypes(
     tracks: Annotated[str, typer.Option(help='query over track metadata, such as "HepG2 & CTCF"')] = "",
     organism: Annotated[str | None, typer.Option(help="one the model knows; default: its first")] = None,
     window: Annotated[int | None, typer.Option(help="input length in bp, a multiple of 2,048")] = None,
+    parity: Annotated[str, typer.Option(help="where the reference errs: fixed, or upstream to err too")] = "fixed",
     precision: Annotated[str, typer.Option(help="float32 or bfloat16")] = "float32",
     max_span: Annotated[
         int | None, typer.Option(help="longest block in bp; longer ones are cut; default: half the window")
@@ -56,6 +57,7 @@ def haplotypes(
         organism=organism,
         window=window,
         precision=precision,
+        parity=parity,
     )
     longest = engine.window // 2 if max_span is None else max_span
     if not 1 <= longest <= engine.window // 2:
