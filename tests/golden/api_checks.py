@@ -181,18 +181,15 @@ def check_predictions(world: World) -> Iterator[str]:
 
 
 def check_variants(world: World) -> Iterator[str]:
-    """predict_variant with and without annotation, also with the default on '+'."""
+    """predict_variant with and without annotation."""
     golden, scorers = world.golden, recommended(world.checkpoint.model.heads)
     keys = sorted({"/".join(key.split("/")[:4]) for key in golden.keys("out") if key.startswith("predict_variant/")})
     plain = {name: Reads(name) for name in world.checkpoint.model.heads}
-    annotated = {parity: world.engine(scorers, True, parity) for parity in Parity}
-    engines = {("annotated", parity): engine for parity, engine in annotated.items()}
-    engines["plain", Parity.UPSTREAM] = world.engine(plain, False, Parity.UPSTREAM)
-    cases = [(key, Parity.UPSTREAM) for key in keys]
-    cases += [(key, Parity.FIXED) for key in keys if key.endswith("/plus/annotated")]
-    for key, parity in cases:
+    upstream = Parity.UPSTREAM
+    engines = {"annotated": world.engine(scorers, True, upstream), "plain": world.engine(plain, False, upstream)}
+    for key in keys:
         _, name, sign, kind = key.split("/")
-        engine = engines[kind, parity]
+        engine = engines[kind]
         _, *trees = predict_variant(engine, world.variants[name], interval=world.strand(sign))
         for allele, tree in zip(("REF", "ALT"), trees, strict=True):
             for modality, child in tree.children.items():
@@ -243,18 +240,18 @@ def check_scores(world: World) -> Iterator[str]:
 
 
 def check_intervals(world: World) -> Iterator[str]:
-    """score_interval with a mean and a sum."""
-    golden = world.golden
+    """score_interval with a mean and a sum, in both modes; all in one program."""
+    golden, scorers = world.golden, {}
     for key in [one for one in golden.keys("out") if one.startswith("score_interval/")]:
         output, width, summary = re.fullmatch(r"score_interval/(\w+)_w(\d+|None)_([A-Z]+)", key).groups()  # pyright: ignore[reportOptionalMemberAccess]
-        options = {"modality": output.lower(), "width": None if width == "None" else int(width)}
-        for parity in Parity:
-            scorer = create_scorer("interval_gene_mask", {**options, "aggregation": summary}, parity)
-            given, resources = (world.checkpoint, world.fasta, world.interval), {"genes": world.genes}
-            (result,) = score_interval(*given, {key: scorer}, resources=resources, parity=parity)
-            rows = rows_of(golden.arrays[f"out/{key}"], parity, 0 if summary == "SUM" else np.nan)
-            check_table(result.table, kept_rows(golden.config["info"][f"{key}/obs"], rows), key)
-            golden.compare(key, result.values, rows=rows)
+        options = {"modality": output.lower(), "width": None if width == "None" else int(width), "aggregation": summary}
+        scorers |= {f"{key} {parity}": create_scorer("interval_gene_mask", options, parity) for parity in Parity}
+    given = world.checkpoint, world.fasta, world.interval, scorers
+    for result in score_interval(*given, resources={"genes": world.genes}):
+        key, parity = result.key.split()
+        rows = rows_of(golden.arrays[f"out/{key}"], Parity(parity), 0 if key.endswith("SUM") else np.nan)
+        check_table(result.table, kept_rows(golden.config["info"][f"{key}/obs"], rows), key)
+        golden.compare(key, result.values, rows=rows)
         yield key
 
 
