@@ -103,7 +103,7 @@ def test_a_table_of_the_other_parity_is_refused(world, made):
     """Where the switch acts on a scorer, that is another one; a centre mask is the same either way."""
     upstream = {"gtf": world.gtf, "model": world.model, "parity": "upstream"}
     theirs = open_engine(Fasta(world.fasta), scorers=SCORERS, **upstream)
-    difference = r"RNA_SEQ is another one \(settings: the table's is {}, the run's {'parity': 'upstream'}\)"
+    difference = r"RNA_SEQ is another one \(settings: the table's is {'modality': 'rna_seq'}, .*'parity': 'upstream'}"
     with pytest.raises(InputError, match=difference):
         load_calibration(made, theirs)
     same = load_calibration(made, open_engine(Fasta(world.fasta), scorers=SCORERS[:2], **upstream))
