@@ -1,7 +1,8 @@
 """Parity of the model-level interface: predictions and scores of a reduced model on a synthetic genome.
 
-Keys on '-' intervals record defects of the reference; they are reproduced with `parity=True`, and what the corrected
-default gives there is tested by laws (tests/scorers/test_strand.py).
+Keys on '-' intervals record defects of the reference; they are reproduced with `parity="upstream"`, and what the
+corrected default gives there is tested by laws (tests/scorers/test_eleven.py). On '+' the engine's default must give
+the same; scorers by themselves are compared in both modes in `scorer_checks`.
 """
 
 import dataclasses
@@ -30,16 +31,14 @@ from ag_data.polyadenylation import PolyadenylationSites
 from ag_data.splice_sites import SpliceSites, sites_of_introns
 from ag_scorers.alleles import predict_alleles
 from ag_scorers.engine import Engine
-from ag_scorers.gene_mask import GeneMaskActiveScorer, GeneMaskLFCScorer
-from ag_scorers.interval_gene_mask import GeneMaskScorer
 from ag_scorers.interval_scoring import score_interval
 from ag_scorers.junctions import SpliceJunctionScorer, unstack
-from ag_scorers.polyadenylation import PolyadenylationScorer
+from ag_scorers.parity import Parity
 from ag_scorers.prediction import predict_variant
-from ag_scorers.recommended import recommended
+from ag_scorers.recommended import create_scorer, recommended
 from ag_scorers.selection import choose_tracks
 from golden_file import Golden
-from scorer_checks import check_table
+from scorer_checks import check_table, kept_rows, rows_of
 
 ORGANISMS = {"human": "HOMO_SAPIENS", "mouse": "MUS_MUSCULUS"}
 JUNCTIONS, USAGE = "splice_junctions", "splice_site_usage"
@@ -84,7 +83,7 @@ class World:
         one = self.interval
         return Interval(one.chromosome, one.start, one.end, {"plus": "+", "minus": "-"}[sign])
 
-    def engine(self, scorers: Mapping[str, Any], annotated: bool, **options: Any) -> Engine:
+    def engine(self, scorers: Mapping[str, Any], annotated: bool, parity: Parity) -> Engine:
         resources = {"genes": self.genes, "splice_sites": self.sites, "polyadenylation": self.polya}
         return Engine(
             self.checkpoint,
@@ -93,8 +92,7 @@ class World:
             resources=resources if annotated else {},
             window=self.interval.width,
             batch_size=1,
-            parity=True,
-            **options,
+            parity=parity,
         )
 
 
@@ -187,7 +185,8 @@ def check_variants(world: World) -> Iterator[str]:
     golden, scorers = world.golden, recommended(world.checkpoint.model.heads)
     keys = sorted({"/".join(key.split("/")[:4]) for key in golden.keys("out") if key.startswith("predict_variant/")})
     plain = {name: Reads(name) for name in world.checkpoint.model.heads}
-    engines = {"annotated": world.engine(scorers, True), "plain": world.engine(plain, False)}
+    upstream = Parity.UPSTREAM
+    engines = {"annotated": world.engine(scorers, True, upstream), "plain": world.engine(plain, False, upstream)}
     for key in keys:
         _, name, sign, kind = key.split("/")
         engine = engines[kind]
@@ -222,14 +221,13 @@ class Reads(AbstractScorer):
 
 
 def check_scores(world: World) -> Iterator[str]:
-    """score_variant with the recommended scorers, in their order."""
+    """score_variant with the recommended scorers, in their order; those of upstream parity also in a default engine."""
     golden = world.golden
-    scorers = recommended(world.checkpoint.model.heads) | {"POLYADENYLATION": PolyadenylationScorer(parity=True)}
-    scorers |= {"RNA_SEQ": GeneMaskLFCScorer("rna_seq", True), "RNA_SEQ_ACTIVE": GeneMaskActiveScorer("rna_seq", True)}
-    engine = world.engine(scorers, True)
+    scorers = recommended(world.checkpoint.model.heads, parity="upstream")
+    engines = {parity: world.engine(scorers, True, parity) for parity in Parity}
     for name, variant in world.variants.items():
-        for sign in ("plus", "minus"):
-            key = f"score_variant/{name}/{sign}"
+        for sign, parity in (("plus", Parity.FIXED), ("plus", Parity.UPSTREAM), ("minus", Parity.UPSTREAM)):
+            key, engine = f"score_variant/{name}/{sign}", engines[parity]
             results = engine.score(variant, world.strand(sign))
             stored = [one.removeprefix(f"{key}/") for one in golden.keys("out") if one.startswith(f"{key}/")]
             assert [result.key for result in results] == stored, f"{key}: other scorers or another order"
@@ -242,16 +240,18 @@ def check_scores(world: World) -> Iterator[str]:
 
 
 def check_intervals(world: World) -> Iterator[str]:
-    """score_interval with a mean and a sum."""
-    golden = world.golden
+    """score_interval with a mean and a sum, in both modes; all in one program."""
+    golden, scorers = world.golden, {}
     for key in [one for one in golden.keys("out") if one.startswith("score_interval/")]:
         output, width, summary = re.fullmatch(r"score_interval/(\w+)_w(\d+|None)_([A-Z]+)", key).groups()  # pyright: ignore[reportOptionalMemberAccess]
-        scorer = GeneMaskScorer(output.lower(), None if width == "None" else int(width), summary)
-        (result,) = score_interval(
-            world.checkpoint, world.fasta, world.interval, {key: scorer}, resources={"genes": world.genes}
-        )
-        check_table(result.table, golden.config["info"][f"{key}/obs"], key)
-        golden.compare(key, result.values)
+        options = {"modality": output.lower(), "width": None if width == "None" else int(width), "aggregation": summary}
+        scorers |= {f"{key} {parity}": create_scorer("interval_gene_mask", options, parity) for parity in Parity}
+    given = world.checkpoint, world.fasta, world.interval, scorers
+    for result in score_interval(*given, resources={"genes": world.genes}):
+        key, parity = result.key.split()
+        rows = rows_of(golden.arrays[f"out/{key}"], Parity(parity), 0 if key.endswith("SUM") else np.nan)
+        check_table(result.table, kept_rows(golden.config["info"][f"{key}/obs"], rows), key)
+        golden.compare(key, result.values, rows=rows)
         yield key
 
 

@@ -67,10 +67,10 @@ class Golden:
         """First part of recipe names ("open"), from a text such as "recipe.dna('open/genome', ...)"."""
         return re.search(r"'(\w+)/\w+", self.json.get("genome_recipe") or " ".join(map(str, self.config.values())))[1]
 
-    def compare(self, key: str, got: Any, prefix: str = "out") -> None:
-        """Raises AssertionError naming `key` when `got` is outside the tolerance."""
+    def compare(self, key: str, got: Any, prefix: str = "out", rows: Any = ...) -> None:
+        """Raises AssertionError naming `key` when `got` is outside the tolerance of the stored array (of `rows`)."""
         name = f"{prefix}/{key}"
-        want, tolerance = self.arrays[name], self.json["arrays"][name].get("tolerance")
+        want, tolerance = self.arrays[name][rows], self.json["arrays"][name].get("tolerance")
         got = np.asarray(got)
         if got.dtype.name == "bfloat16":
             got = got.astype(np.float32)

@@ -1,5 +1,9 @@
-"""Parity of variant scorers and indel alignment with the reference: one function for each golden stem or block."""
+"""Parity of variant scorers and indel alignment with the reference: one function for each golden stem or block.
 
+Every scorer is compared with the switch `parity` at upstream, and at fixed wherever the two must agree.
+"""
+
+import itertools
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -15,13 +19,10 @@ from ag_data.annotation import Annotation
 from ag_data.polyadenylation import PolyadenylationSites
 from ag_data.splice_sites import SpliceSites, sites_of_introns
 from ag_scorers.align import Alignment, align_alternate, aligned_sum, alignment
-from ag_scorers.center_mask import Aggregation, CenterMaskScorer, aggregate, window
-from ag_scorers.contact_map import ContactMapScorer
-from ag_scorers.gene_mask import GeneMaskActiveScorer, GeneMaskLFCScorer
-from ag_scorers.interval_gene_mask import GeneMaskScorer
-from ag_scorers.junctions import Junctions, SpliceJunctionScorer, unstack
-from ag_scorers.polyadenylation import PolyadenylationScorer
-from ag_scorers.splicing import GeneMaskSplicingScorer
+from ag_scorers.center_mask import Aggregation, aggregate, window
+from ag_scorers.junctions import Junctions, unstack
+from ag_scorers.parity import Parity
+from ag_scorers.recommended import create_scorer
 from golden_file import Golden
 
 align = jax.jit(align_alternate)
@@ -76,6 +77,23 @@ def check_table(table: Mapping[str, np.ndarray], rows: list[Mapping[str, Any]], 
             assert got == [row[column] for row in rows], f"{key}: {column}: {got}"
 
 
+def without_parity(name: str, **options: Any) -> Any:
+    """A scorer that is the same one whatever the switch says."""
+    fixed, upstream = (create_scorer(name, options, parity) for parity in Parity)
+    assert fixed == upstream
+    return fixed
+
+
+def rows_of(want: np.ndarray, parity: Parity, empty: float = np.nan) -> np.ndarray:
+    """Which of the reference's genes are scored: with fixed parity those with exon bases, which are not all `empty`."""
+    nothing = np.isnan(want) if np.isnan(empty) else want == empty
+    return ~nothing.all(axis=1) if parity is Parity.FIXED else np.ones(len(want), bool)
+
+
+def kept_rows(rows: list[Any], mask: np.ndarray) -> list[Any]:
+    return [row for row, kept in zip(rows, mask, strict=True) if kept]
+
+
 # Files in scorers/
 
 
@@ -84,7 +102,8 @@ def center_mask(golden: Golden) -> None:
     variants, interval = variants_of(inputs), interval_of(inputs.config["interval"])
     for key in golden.keys("out"):
         name, output, width, aggregation = re.fullmatch(r"(\w+)/(\w+)_w(\d+|None)_([A-Z0-9_]+)", key).groups()
-        scorer = CenterMaskScorer(output.lower(), None if width == "None" else int(width), aggregation)
+        options = {"modality": output.lower(), "width": None if width == "None" else int(width)}
+        scorer = without_parity("center_mask", aggregation=aggregation, **options)
         ref, alt = (inputs.arrays[f"in/{allele}/{output}"] for allele in ("ref", "alt"))
         items = scorer.items(interval, variants[name], interval.width // len(ref), {})
         golden.compare(key, score(scorer, ref, alt, items.masks))
@@ -106,7 +125,7 @@ def full_mask(interval: Interval, variant: Variant, resolution: int, width: int 
     return mask
 
 
-def gene_mask(golden: Golden, scorer: type) -> None:
+def gene_mask(golden: Golden, scorer: str) -> None:
     inputs = Golden.load(golden.folder, "inputs")
     variants, interval = variants_of(inputs), interval_of(inputs.config["interval"])
     genes, raises = Annotation(pd.DataFrame(inputs.config["gtf"])), golden.config.get("raises", {})
@@ -114,14 +133,17 @@ def gene_mask(golden: Golden, scorer: type) -> None:
         name, output = key.split("/")
         ref, alt = (inputs.arrays[f"in/{allele}/{output}"] for allele in ("ref", "alt"))
         strands = [track["strand"] for track in inputs.config["track_metadata"][output]]
-        got, table = run_scorer(scorer(output.lower(), parity=True), interval, variants[name], ref, alt, genes, strands)
-        if key in raises:  # a deletion across the window's end, which is clipped here
-            without_exons = np.isnan(got).all(axis=1)
-            applies = (table["gene_strand"][:, None] == np.array(strands)) | (np.array(strands) == ".")
-            assert np.isfinite(got[applies & ~without_exons[:, None]]).all(), f"{key}: {got}"
-        else:
-            golden.compare(key, got)
-            check_table(table, golden.config["obs"][key], key)
+        for parity in Parity:
+            made_one = create_scorer(scorer, {"modality": output.lower()}, parity)
+            got, table = run_scorer(made_one, interval, variants[name], ref, alt, genes, strands)
+            if key in raises:  # a deletion across the window's end, which is clipped here
+                without_exons = np.isnan(got).all(axis=1)
+                applies = (table["gene_strand"][:, None] == np.array(strands)) | (np.array(strands) == ".")
+                assert np.isfinite(got[applies & ~without_exons[:, None]]).all(), f"{key}: {got}"
+            else:
+                rows = rows_of(golden.arrays[f"out/{key}"], parity)
+                golden.compare(key, got, rows=rows)
+                check_table(table, kept_rows(golden.config["obs"][key], rows), key)
 
 
 def row_maps(moves: Alignment, length: int) -> dict[str, np.ndarray]:
@@ -169,7 +191,7 @@ def indel_alignment(golden: Golden) -> None:
 def contact_map(golden: Golden) -> None:
     interval = Interval(**golden.config["interval"])
     ref, alt = (golden.arrays[f"in/{allele}"] for allele in ("ref", "alt"))
-    scorer = ContactMapScorer()
+    scorer = without_parity("contact_map", modality="contact_maps")
     for name, v in golden.config["variants"].items():
         variant = Variant(interval.chromosome, v["position_1based"], v["ref"], v["alt"])
         if name in golden.config["raises"]:
@@ -185,32 +207,53 @@ def gene_mask_splicing(golden: Golden) -> None:
     genes = Annotation(pd.DataFrame(inputs.config["gtf"]))
     for key in [*golden.keys("out"), *golden.config["raises"]]:
         name, output, width = re.fullmatch(r"(\w+)/(\w+)_w(\d+|None)", key).groups()
-        scorer = GeneMaskSplicingScorer(output.lower(), None if width == "None" else int(width), parity=True)
+        options = {"modality": output.lower(), "width": None if width == "None" else int(width)}
         ref, alt = (inputs.arrays[f"in/{allele}/{output}"] for allele in ("ref", "alt"))
         strands = [row["strand"] for row in inputs.config["track_metadata"][output] if row["name"].lower() != "padding"]
-        got, table = run_scorer(scorer, interval, variants[name], ref, alt, genes, strands)
-        if key in golden.config["raises"]:  # a deletion across the window's end, which is clipped here
-            assert np.isfinite(got).any(axis=1).all(), f"{key}: {got}"
-        else:
-            golden.compare(key, got)
+        for parity in Parity:
+            scorer = create_scorer("gene_mask_splicing", options, parity)
+            got, table = run_scorer(scorer, interval, variants[name], ref, alt, genes, strands)
+            if key in golden.config["raises"]:  # a deletion across the window's end, which is clipped here
+                assert np.isfinite(got).any(axis=1).all(), f"{key}: {got}"
+                continue
             check_table(table, golden.config["obs"][key], key)
+            if parity is Parity.UPSTREAM or scorer.width is None:
+                golden.compare(key, got)
+            else:  # the reference looks at the whole gene all the same
+                want = golden.arrays[f"out/{key}"]
+                np.testing.assert_array_equal(np.isnan(got), np.isnan(want), err_msg=key)
+                assert (np.nan_to_num(got) <= np.nan_to_num(want) + 1e-6).all(), f"{key}: {got}"
 
 
 def polyadenylation(golden: Golden) -> None:
     inputs = Golden.load(golden.folder, "inputs")
     variants, interval = variants_of(inputs), interval_of(inputs.config["interval"])
     genes = Annotation(pd.DataFrame(inputs.config["gtf"]))
-    sites = PolyadenylationSites(pd.DataFrame(golden.config["pas"]))
+    table_of_sites = pd.DataFrame(golden.config["pas"])
+    sites, ordered = (PolyadenylationSites(one) for one in (table_of_sites, table_of_sites.sort_values("Start")))
+    same = in_order(table_of_sites)
     ref, alt = (inputs.arrays[f"in/{allele}/RNA_SEQ"] for allele in ("ref", "alt"))
     strands = [row["strand"] for row in inputs.config["track_metadata"]["RNA_SEQ"]]
     for key in [*golden.keys("out"), *golden.config["raises"]]:
-        scorer = PolyadenylationScorer(parity=True)
-        got, table = run_scorer(scorer, interval, variants[key], ref, alt, genes, strands, polyadenylation=sites)
-        if key in golden.config["raises"]:
-            assert np.isfinite(got).all(), f"{key}: {got}"
-        else:
-            golden.compare(key, got)
+        given = interval, variants[key], ref, alt, genes, strands
+        for parity in Parity:
+            got, table = run_scorer(create_scorer("polyadenylation", {}, parity), *given, polyadenylation=sites)
+            if key in golden.config["raises"]:
+                assert np.isfinite(got).all(), f"{key}: {got}"
+                continue
             check_table(table, golden.config["obs"][key], key)
+            if parity is Parity.UPSTREAM or same:
+                golden.compare(key, got)
+            else:  # as the reference would do, had the table been in order
+                theirs = create_scorer("polyadenylation", {}, Parity.UPSTREAM)
+                np.testing.assert_array_equal(got, run_scorer(theirs, *given, polyadenylation=ordered)[0], err_msg=key)
+                assert not np.allclose(got, golden.arrays[f"out/{key}"], 1e-3), f"{key}: the order made no difference"
+
+
+def in_order(sites: pd.DataFrame) -> bool:
+    """Whether the sites of every gene are sorted, so that the reference's choice of them does not show."""
+    genes = sites.groupby([sites["gene_id"].str.partition(".")[0], "pas_strand"])
+    return all(starts.is_monotonic_increasing for _, starts in genes["Start"])
 
 
 def junctions_of(counts: np.ndarray, positions: np.ndarray) -> Junctions:
@@ -235,10 +278,12 @@ def splice_junction(golden: Golden) -> None:
     ref, alt = (junctions_of(counts[allele], positions) for allele in ("ref", "alt"))
     strands = ["."] * ref.counts.shape[-1]
     for key in golden.keys("out"):
-        got, table = run_scorer(SpliceJunctionScorer(), interval, variants[key], ref, alt, genes, strands)
-        golden.compare(key, got)
-        rows = golden.config["obs"]
-        check_table(table, rows if isinstance(rows, list) else rows[key], key)
+        for parity in Parity:
+            scorer = create_scorer("splice_junction", {}, parity)
+            got, table = run_scorer(scorer, interval, variants[key], ref, alt, genes, strands)
+            golden.compare(key, got)
+            rows = golden.config["obs"]
+            check_table(table, rows if isinstance(rows, list) else rows[key], key)
 
 
 def junction_unstack(golden: Golden) -> None:
@@ -270,10 +315,13 @@ def interval_gene_mask(golden: Golden) -> None:
     for key in golden.keys("out"):
         output, width, aggregation = re.fullmatch(r"(\w+)_w(\d+|None)_([A-Z]+)", key).groups()
         values = inputs.arrays[f"in/ref/{output}"]
-        scorer = GeneMaskScorer(output.lower(), None if width == "None" else int(width), aggregation, parity=True)
-        items = scorer.items(interval, interval.width // len(values), {"genes": genes})
-        golden.compare(key, np.asarray(jax.jit(scorer.score)(values, items.masks))[: items.count])
-        check_table(items.table, golden.config["obs"][key], key)
+        options = {"modality": output.lower(), "width": None if width == "None" else int(width)}
+        for parity in Parity:
+            scorer = create_scorer("interval_gene_mask", {**options, "aggregation": aggregation}, parity)
+            items = scorer.items(interval, interval.width // len(values), {"genes": genes})
+            rows = rows_of(golden.arrays[f"out/{key}"], parity, 0 if aggregation == "SUM" else np.nan)
+            golden.compare(key, np.asarray(jax.jit(scorer.score)(values, items.masks))[: items.count], rows=rows)
+            check_table(items.table, kept_rows(golden.config["obs"][key], rows), key)
 
 
 CHECKS: dict[str, Callable[[Golden], None]] = {
@@ -286,8 +334,8 @@ CHECKS: dict[str, Callable[[Golden], None]] = {
     "splice_junction": splice_junction,
     "center_mask": center_mask,
     "center_mask_masks": center_mask_masks,
-    "gene_mask_lfc": lambda golden: gene_mask(golden, GeneMaskLFCScorer),
-    "gene_mask_active": lambda golden: gene_mask(golden, GeneMaskActiveScorer),
+    "gene_mask_lfc": lambda golden: gene_mask(golden, "gene_mask_lfc"),
+    "gene_mask_active": lambda golden: gene_mask(golden, "gene_mask_active"),
     "indel_alignment": indel_alignment,
 }
 
@@ -339,22 +387,24 @@ def gene_scores_block(blocks: Mapping[str, Any]) -> None:
     block = blocks["gene_scores"]
     genes = toy_genes(blocks)
     kinds = {
-        "GeneMaskLFCScorer": GeneMaskLFCScorer,
-        "GeneMaskActiveScorer": GeneMaskActiveScorer,
-        "GeneMaskSplicingScorer": GeneMaskSplicingScorer,
+        "GeneMaskLFCScorer": "gene_mask_lfc",
+        "GeneMaskActiveScorer": "gene_mask_active",
+        "GeneMaskSplicingScorer": "gene_mask_splicing",
     }
     for case in block["cases"]:
         kind, output = re.fullmatch(r"(\w+)\(requested_output=(\w+).*\)", case["scorer"]).groups()
         arrays, _, tracks = block["splice" if "Splicing" in kind else "rna"].partition(";")
         ref, alt = map(made, re.findall(r"det\S+", arrays))
         strands = re.findall(r"[+.-](?=,|$)", tracks)
-        scorer = kinds[kind](output.lower())
         interval, variant = Interval.from_str(block["interval"]), Variant.from_str(case["variant"])
-        assert scorer.name == case["scorer"]
-        got, table = run_scorer(scorer, interval, variant, ref, alt, genes, strands)
-        assert list(table["gene_id"]) == case["genes"]
         want = np.array(case["X"], np.float32).reshape(len(case["X"]), len(strands))
-        np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-6, equal_nan=True, err_msg=str(case["variant"]))
+        for parity in Parity:
+            scorer = create_scorer(kinds[kind], {"modality": output.lower()}, parity)
+            assert scorer.name == case["scorer"]
+            got, table = run_scorer(scorer, interval, variant, ref, alt, genes, strands)
+            rows = rows_of(want, parity)
+            assert list(table["gene_id"]) == kept_rows(case["genes"], rows)
+            np.testing.assert_allclose(got, want[rows], rtol=1e-5, atol=1e-6, err_msg=str(case["variant"]))
 
 
 def toy_genes(blocks: Mapping[str, Any]) -> Annotation:
@@ -362,7 +412,7 @@ def toy_genes(blocks: Mapping[str, Any]) -> Annotation:
 
 
 def contact_map_block(blocks: Mapping[str, Any]) -> None:
-    block, scorer = blocks["contact_map"], ContactMapScorer()
+    block, scorer = blocks["contact_map"], without_parity("contact_map", modality="contact_maps")
     masks = scorer.items(Interval.from_str(block["interval"]), Variant.from_str(block["variant"]), 2048, {}).masks
     assert masks == block["row"]
     got = np.asarray(score(scorer, made(block["ref"]), made(block["alt"]), masks))
@@ -378,9 +428,11 @@ def polyadenylation_block(blocks: Mapping[str, Any]) -> None:
     ]
     columns = ["Chromosome", "Start", "End", "Strand", "Feature", "gene_id", "gene_name", "gene_type", "transcript_id"]
     genes = Annotation(pd.DataFrame(rows, columns=columns))
-    sites = PolyadenylationSites(pd.DataFrame(block["pas"], columns=block["pas_columns"]))
-    interval, scorer = Interval.from_str(block["interval"]), PolyadenylationScorer(parity=True)
-    for case in block["cases"]:
+    sites = PolyadenylationSites(sites_of_block(block))
+    interval, same = Interval.from_str(block["interval"]), in_order(sites_of_block(block))
+    parities = tuple(Parity) if same else (Parity.UPSTREAM,)
+    for case, parity in itertools.product(block["cases"], parities):
+        scorer = create_scorer("polyadenylation", {}, parity)
         variant = Variant.from_str(case["variant"])
         alleles = made(block["ref"]), made(block["alt"])
         got, table = run_scorer(scorer, interval, variant, *alleles, genes, [".", "."], polyadenylation=sites)
@@ -394,15 +446,21 @@ def polyadenylation_block(blocks: Mapping[str, Any]) -> None:
                 assert low[site] + masks.last[int(slot), site] == last
 
 
+def sites_of_block(block: Mapping[str, Any]) -> pd.DataFrame:
+    return pd.DataFrame(block["pas"], columns=block["pas_columns"])
+
+
 def splice_junctions_block(blocks: Mapping[str, Any]) -> None:
     block, genes = blocks["splice_junctions"], toy_genes(blocks)
     interval, positions = Interval.from_str(block["interval"]), np.array(block["positions"], np.int32)
     ref, alt = (junctions_of(made(block[allele]), positions) for allele in ("ref", "alt"))
     for case in block["cases"]:
         variant = Variant.from_str(case["variant"])
-        got, table = run_scorer(SpliceJunctionScorer(), interval, variant, ref, alt, genes, ["."] * 3)
-        check_table(table, case["obs"], case["variant"])
-        np.testing.assert_array_equal(got, np.array(case["X"], np.float32).reshape(-1, 3), err_msg=case["variant"])
+        for parity in Parity:
+            scorer = create_scorer("splice_junction", {}, parity)
+            got, table = run_scorer(scorer, interval, variant, ref, alt, genes, ["."] * 3)
+            check_table(table, case["obs"], case["variant"])
+            np.testing.assert_array_equal(got, np.array(case["X"], np.float32).reshape(-1, 3), err_msg=case["variant"])
     values, columns = unstack(np.asarray(ref.counts), positions, interval.start)
     rows = zip(columns["strand"], columns["start"].tolist(), columns["end"].tolist(), strict=True)
     assert list(rows) == [tuple(row[:3]) for row in block["unstacked_ref"]]

@@ -99,6 +99,17 @@ def test_the_background_lies_evenly_in_its_own_table(made, engine, results):
         np.testing.assert_array_equal(np.isnan(one.quantiles), np.isnan(one.values))
 
 
+def test_a_table_of_the_other_parity_is_refused(world, made):
+    """Where the switch acts on a scorer, that is another one; a centre mask is the same either way."""
+    upstream = {"gtf": world.gtf, "model": world.model, "parity": "upstream"}
+    theirs = open_engine(Fasta(world.fasta), scorers=SCORERS, **upstream)
+    difference = r"RNA_SEQ is another one \(settings: the table's is {'modality': 'rna_seq'}, .*'parity': 'upstream'}"
+    with pytest.raises(InputError, match=difference):
+        load_calibration(made, theirs)
+    same = load_calibration(made, open_engine(Fasta(world.fasta), scorers=SCORERS[:2], **upstream))
+    assert sorted(same.lookups) == sorted(SCORERS[:2])
+
+
 def test_a_run_that_stopped_goes_on_to_the_same_bytes(world, engine, background, made):
     state = world.folder / "stopped.parquet.sketch"
     calls = Survey(background[0], engine.fasta, engine.window // 2).calls

@@ -12,6 +12,7 @@ from ag_data.variants import check_calls, read_variants
 from ag_scorers import engine as engine_module
 from ag_scorers import evaluation as evaluation_module
 from ag_scorers.alleles import predict_alleles
+from ag_scorers.parity import Parity
 from ag_scorers.recommended import RECOMMENDED, recommended
 from ag_scorers.scoring import open_engine
 
@@ -193,7 +194,7 @@ def identity(result, row, mirror=0):
 def test_parity_on_the_minus_strand_differs_where_the_reference_errs(eleven, polya):
     """spec/scoring.md 1.12, items 1 and 2: junction sites, and genes at indels; nowhere else."""
     engines = [open_all(eleven, polya, partial=False) for _ in range(2)]
-    engines[1].parity = True
+    engines[1].parity = Parity.UPSTREAM  # of the engine alone: no scorer's setting differs
     # Genes fill one half of the window, so that mirrored they fill the other.
     window = Interval("chr1", 2048, 6144, "-")
     for name, variant in variants_of(eleven).items():

@@ -42,12 +42,12 @@ def test_worked_example():
     lfc = math.log(2.001) - math.log(1.001)
     nan = math.nan
     expected = np.array([[lfc, nan, lfc], [nan, 0, 0], [nan, nan, nan]], np.float32)
-    np.testing.assert_allclose(run(GeneMaskLFCScorer("rna_seq", True), genes, SNV, ref, alt), expected, rtol=1e-6)
+    np.testing.assert_allclose(run(GeneMaskLFCScorer("rna_seq", "upstream"), genes, SNV, ref, alt), expected, rtol=1e-6)
     np.testing.assert_allclose(run(GeneMaskLFCScorer("rna_seq"), genes, SNV, ref, alt), expected[:2], rtol=1e-6)
     items = GeneMaskLFCScorer("rna_seq").items(INTERVAL, SNV, 1, {"genes": genes})
     assert list(items.table["gene_id"]) == ["G0", "G1"]  # nothing is said of a gene without exon bases
     active = np.array([[2, nan, 2], [nan, 0, 0], [nan, nan, nan]], np.float32)
-    scorer = GeneMaskActiveScorer("rna_seq", parity=True)
+    scorer = GeneMaskActiveScorer("rna_seq", parity="upstream")
     np.testing.assert_allclose(run(scorer, genes, SNV, ref, alt), active, rtol=1e-6)
     np.testing.assert_allclose(run(scorer, genes, SNV, alt, ref), active, rtol=1e-6)
     np.testing.assert_allclose(run(GeneMaskActiveScorer("rna_seq"), genes, SNV, alt, ref), active[:2], rtol=1e-6)

@@ -53,7 +53,7 @@ def test_splicing_takes_the_largest_change_in_the_body():
     # A width is honoured: 101 bp reach 50 bases to each side.
     values, _ = run(GeneMaskSplicingScorer("splice_sites", 101), ref, alt, resources)
     np.testing.assert_array_equal(values[0], np.array([0.25, nan, 0.25], np.float32))
-    values, _ = run(GeneMaskSplicingScorer("splice_sites", 101, parity=True), ref, alt, resources)
+    values, _ = run(GeneMaskSplicingScorer("splice_sites", 101, parity="upstream"), ref, alt, resources)
     np.testing.assert_array_equal(values[0], np.array([0.5, nan, 0.5], np.float32))
 
 
@@ -120,6 +120,23 @@ def test_junctions_beyond_the_slots_are_not_looked_at():
     np.testing.assert_allclose(values, [[np.float16(math.log(2))]])
 
 
+def test_junctions_that_only_reach_into_a_gene_are_refused_by_the_reference():
+    sites = np.full((4, 4), -1, np.int32)
+    sites[0, 0], sites[1, 0] = 400, 900  # the intron [1401, 1900)
+    counts = np.ones((4, 4, 2, 1), np.float32)
+    tracks, given = track_table({"name": ["x"], "strand": ["."]}), [Junctions(counts, sites), Junctions(counts, sites)]
+    ours, theirs = SpliceJunctionScorer(), SpliceJunctionScorer(parity="upstream")
+    reached, whole, beside = ("G", 1800, 2500, "+"), ("H", 1300, 2600, "+"), ("I", 1950, 2500, "+")
+    assert run(ours, *given, genes_of(reached), SNV, tracks)[0].shape == (0, 1)
+    with pytest.raises(ValueError, match=r"overlap genes, but none lies inside one.*score with parity fixed"):
+        run(theirs, *given, genes_of(reached), SNV, tracks)
+    # One junction inside any gene is enough, and so is none that reaches into a gene of its strand.
+    for genes, items in (((reached, whole), 1), ((beside,), 0), ((("G", 1800, 2500, "-"),), 0)):
+        values, table = run(theirs, *given, genes_of(*genes), SNV, tracks)
+        np.testing.assert_array_equal(values, run(ours, *given, genes_of(*genes), SNV, tracks)[0])
+        assert len(table["gene_id"]) == items
+
+
 def test_unstack_keeps_what_lies_on_the_chromosome():
     positions = np.array([[0, 4], [9, -1], [8, -1], [0, 3]], np.int32)
     values, columns = unstack(np.arange(8, dtype=np.float32).reshape(2, 2, 2, 1), positions, -1)
@@ -156,7 +173,7 @@ def test_polyadenylation_order_matters_to_the_reference_only():
     shuffled = (places[2], places[0], places[3], places[1])
     one, other = (run(PolyadenylationScorer(), ref, alt, genes | sites_of(*order))[0] for order in (places, shuffled))
     np.testing.assert_array_equal(one, other)
-    theirs = run(PolyadenylationScorer(parity=True), ref, alt, genes | sites_of(*shuffled))[0]
+    theirs = run(PolyadenylationScorer(parity="upstream"), ref, alt, genes | sites_of(*shuffled))[0]
     assert np.max(np.abs(theirs - one)) > 1e-4
 
 
@@ -203,7 +220,7 @@ def test_interval_scorer_leaves_out_genes_without_exons():
     items = scorer.items(INTERVAL, 1, resources)
     assert items.count == 1
     np.testing.assert_allclose(np.asarray(scorer.score(values, items.masks))[:1], [[3]])
-    theirs = GeneMaskScorer("rna_seq", parity=True)
+    theirs = GeneMaskScorer("rna_seq", parity="upstream")
     items = theirs.items(INTERVAL, 1, resources)
     assert np.isnan(np.asarray(theirs.score(values, items.masks))[: items.count]).tolist() == [[False], [True]]
     # A bin counts as a whole when an exon touches it.

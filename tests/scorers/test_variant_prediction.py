@@ -172,3 +172,20 @@ def test_an_interval_scored_by_genes(eleven):
         score_interval(checkpoint, fasta, Interval("chr1", 0, 3000), scorers, resources=resources)
     with pytest.raises(InputError, match="width exceeds"):  # the recommended one wants 200,001 bp
         score_interval(checkpoint, fasta, interval, resources=resources)
+
+
+def test_an_interval_on_the_other_strand_is_that_of_the_mirrored_genome(eleven, mirrored):
+    scorers, length = {"middle": GeneMaskScorer("rna_seq"), "coarse": GeneMaskScorer("atac")}, len(eleven.genome)
+    there = Interval("chr1", length - 10240, length - 2048)
+    found = []
+    for world, interval in ((eleven, Interval("chr1", 2048, 10240, "-")), (mirrored, there)):
+        given = load(eleven.model), Fasta(world.fasta), interval, scorers
+        found.append(score_interval(*given, resources=open_resources(world.gtf)))
+    for here, other in zip(*found, strict=True):
+        order = [other.table["gene_id"].tolist().index(gene) for gene in here.table["gene_id"]]
+        swapped = [1, 0, 2] if here.key == "middle" else [0]  # tracks of the two strands change places
+        np.testing.assert_allclose(here.values, other.values[order][:, swapped], rtol=1e-4)
+        assert len(here.values) == 3
+    given, resources = (load(eleven.model), Fasta(eleven.fasta)), open_resources(eleven.gtf)
+    with pytest.raises(InputError, match="is on '-'; score the unstranded interval"):  # as the reference does
+        score_interval(*given, Interval("chr1", 2048, 10240, "-"), scorers, resources=resources, parity="upstream")

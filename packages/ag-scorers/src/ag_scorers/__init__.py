@@ -11,6 +11,7 @@ _NAMES = {
     "ScorerResult": "results",
     "ScoringRun": "scoring_run",
     "verify": "verify",
+    "Parity": "parity",
     # Scorers
     "CenterMaskScorer": "center_mask",
     "Aggregation": "center_mask",

@@ -34,6 +34,7 @@ from ag_scorers.calibration_table import (
 )
 from ag_scorers.engine import Engine
 from ag_scorers.pareto_tail import DECADES, ParetoTail, fit_tail
+from ag_scorers.parity import Parity, read_parity
 from ag_scorers.quantile_lookup import counts, quantiles, reference_quantiles, tail_probabilities
 from ag_scorers.results import Result, ScorerResult
 
@@ -157,30 +158,32 @@ def load_calibration(
     *,
     model: str | os.PathLike[str] | None = None,
     tail: str = EMPIRICAL,
-    parity: bool = False,
+    parity: Parity | str | bool = Parity.FIXED,
 ) -> Calibration:
     """The calibration for the scorers of `engine`.
 
     - `source`: a table's path; "auto" for the one beside the checkpoint; "none".
     - `model`: name or folder of the checkpoint, for "auto"; by default the named model with the same digest.
     - `tail`: "empirical" (at most log10(n + 1)) or "pareto" (extrapolated beyond the background where a fit stands up).
-    - `parity`: quantiles by the reference's rule; tails are the same.
+    - `parity`: "upstream" looks quantiles up by the reference's rule, which needs as many background scores on every
+      track; tails are the same. Independent of the engine's `parity`.
 
     A table made for something else is refused with the difference in words (InputError); with "auto" that is a note,
     and the run goes on without. Scorers that the table does not know are noted.
     """
     if tail not in (EMPIRICAL, PARETO):
         raise InputError(f"tail {tail!r}: expected {EMPIRICAL!r} or {PARETO!r}")
+    rule = read_parity(parity) is Parity.UPSTREAM
     if str(source) == NONE:
         return Calibration({})
     if str(source) != AUTO:
-        return _open(pathlib.Path(source), engine, tail, parity)
+        return _open(pathlib.Path(source), engine, tail, rule)
     folder = _folder(engine) if model is None else find(model)
     path = folder / FILE if folder is not None else None
     if path is None or not path.is_file():
         return Calibration({}, (f"no calibration beside model {engine.checkpoint.spec.name!r}: no quantiles",))
     try:
-        return _open(path, engine, tail, parity)
+        return _open(path, engine, tail, rule)
     except InputError as error:
         return Calibration({}, (f"no quantiles: {error}",))
 

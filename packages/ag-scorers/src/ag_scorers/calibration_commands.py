@@ -34,6 +34,7 @@ def calibrate(
     organism: options.Organism = None,
     window: options.Window = None,
     window_grid: options.WindowGrid = None,
+    parity: options.Parity = "fixed",
     precision: options.Precision = "float32",
     batch_size: options.BatchSize = 2,
     max_ref_mismatch: options.MaxMismatch = 0.05,
@@ -80,6 +81,7 @@ def calibrate(
             "window": window,
             "precision": precision,
             "batch_size": batch_size,
+            "parity": parity,
         }
         if window_grid is not None:
             options["window_grid"] = window_grid

@@ -27,6 +27,7 @@ def score(
     window: options.Window = None,
     window_grid: options.WindowGrid = None,
     indel: Annotated[str, typer.Option(help="how indels are compared: align, stitch or none")] = "align",
+    parity: options.Parity = "fixed",
     precision: options.Precision = "float32",
     batch_size: options.BatchSize = 2,
     full: Annotated[bool, typer.Option("--full", help="run the model on whole windows, though less would do")] = False,
@@ -89,6 +90,7 @@ def score(
         "window": window,
         "precision": precision,
         "batch_size": batch_size,
+        "parity": parity,
         **{name: value for name, value in special.items() if value != usual[name]},
     }
     genome = Fasta(fasta)

@@ -84,6 +84,7 @@ def provenance(
         "precision": str(engine.checkpoint.model.precision),
         "organism": spec.organisms[engine.organism],
         "window": str(engine.window),
+        "parity": str(engine.parity),
         "fasta": engine.fasta.path.name,
         "reference": contig_digests(engine.fasta, chromosomes),
         "scorers": {key: scorer.name for key, scorer in engine.scorers.items()},

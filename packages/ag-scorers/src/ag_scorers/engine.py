@@ -35,6 +35,7 @@ from ag_scorers.evaluation import (
     score_rows,
 )
 from ag_scorers.jobs import Indel, Job, JobMaker
+from ag_scorers.parity import Parity, read_parity
 from ag_scorers.reading import Rows, Shapes
 from ag_scorers.results import Result, ScorerResult
 from ag_scorers.selection import choose_tracks
@@ -63,8 +64,8 @@ class Engine:
       `SMALL` and on a grid: in small ones the compilation of its programs takes longer than it saves.
     - `indel`: how ALT is compared with REF behind an indel (`Indel`).
     - `alleles`: also returns what each scorer makes of either allele, where it has such values.
-    - `parity`: on intervals of the '-' strand, does as the reference does (spec/scoring.md 1.12, items 1 and 2), always
-      in full. Other defects have their own switch in the scorer that has them.
+    - `parity`: "upstream" does as the reference does on intervals of the '-' strand (spec/scoring.md 1.12, items 1 and
+      2), always in full. Scorers have a setting of their own for theirs; `open_engine` sets both.
 
     Raises InputError when these don't go together.
     """
@@ -84,7 +85,7 @@ class Engine:
         partial: bool | None = None,
         indel: Indel | str = Indel.ALIGN,
         alleles: bool = False,
-        parity: bool = False,
+        parity: Parity | str | bool = Parity.FIXED,
     ):
         # Only the folded weights are kept: those of the published model are 1.8 GB before and more after.
         self.checkpoint = checkpoint = dataclasses.replace(checkpoint, model=fold(checkpoint.model))
@@ -103,7 +104,7 @@ class Engine:
             )
         if indel not in list(Indel):
             raise InputError(f"indel strategy {indel!r}: expected one of {', '.join(Indel)}")
-        self.batch_size, self.parity, self.alleles = batch_size, parity, alleles
+        self.batch_size, self.parity, self.alleles = batch_size, read_parity(parity), alleles
         self.partial = (self.window > SMALL or window_grid is not None) if partial is None else partial
         self.window_grid, self.indel = window_grid, Indel(indel)
         self.organism = checkpoint.spec.organism(organism)

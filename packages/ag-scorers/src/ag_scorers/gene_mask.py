@@ -28,6 +28,7 @@ from ag_scorers.align import (
     runs,
 )
 from ag_scorers.center_mask import check_modality
+from ag_scorers.parity import Parity, read_parity
 
 # Genes are padded up to one of these, so that jit compiles at most so many programs.
 BUCKETS = (1, 4, 16, 64, 256)
@@ -71,15 +72,15 @@ def pad_genes(
 
 
 def gene_items(
-    name: str, interval: Interval, variant: Variant, resolution: int, resources: Mapping[str, Any], parity: bool
+    name: str, interval: Interval, variant: Variant, resolution: int, resources: Mapping[str, Any], parity: Parity
 ) -> Items:
-    """Masks and table of the genes of an interval; without `parity` of those with exon bases in it.
+    """Masks and table of the genes of an interval; unless `parity` is upstream, of those with exon bases in it.
 
     ValueError for resolutions other than 1 and too many genes.
     """
     check_base_pairs(name, resolution)
     exons, table = genes_of(name, resources).exon_masks(interval)
-    if not parity:
+    if parity is Parity.FIXED:
         kept = np.any(exons, axis=0)
         exons, table = exons[:, kept], {key: values[kept] for key, values in table.items()}
     padded = pad_genes(name, exons, interval)
@@ -117,12 +118,12 @@ class GeneMaskLFCScorer(AbstractScorer):
     """Log fold change of each gene: ln(0.001 + mean ALT) - ln(0.001 + mean REF) over its exons. One item a gene.
 
     Natural logarithm: divide by ln 2 to compare with log2 fold changes. A gene whose exons have no base in the
-    interval is left out; with `parity` it scores NaN, as in the reference (spec/scoring.md 1.12, item 10). Tracks on
-    the strand opposite to the gene score NaN. `modality` needs 1 bp resolution.
+    interval is left out; with `parity="upstream"` it scores NaN, as in the reference (spec/scoring.md 1.12, item 10).
+    Tracks on the strand opposite to the gene score NaN. `modality` needs 1 bp resolution.
     """
 
     modality: str = eqx.field(static=True, converter=check_modality)
-    parity: bool = eqx.field(static=True, default=False)
+    parity: Parity = eqx.field(static=True, default=Parity.FIXED, converter=read_parity)
     requires: ClassVar[tuple[str, ...]] = ("genes",)
     signed: ClassVar[bool] = True
 
@@ -176,7 +177,7 @@ class GeneMaskActiveScorer(AbstractScorer):
     """
 
     modality: str = eqx.field(static=True, converter=check_modality)
-    parity: bool = eqx.field(static=True, default=False)
+    parity: Parity = eqx.field(static=True, default=Parity.FIXED, converter=read_parity)
     requires: ClassVar[tuple[str, ...]] = ("genes",)
     signed: ClassVar[bool] = False
 

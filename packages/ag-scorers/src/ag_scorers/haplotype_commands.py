@@ -23,6 +23,7 @@ def haplotypes(
     tracks: options.Tracks = "",
     organism: options.Organism = None,
     window: options.Window = None,
+    parity: options.Parity = "fixed",
     precision: options.Precision = "float32",
     max_span: Annotated[
         int | None, typer.Option(help="longest block in bp; longer ones are cut; default: half the window")
@@ -56,6 +57,7 @@ def haplotypes(
         organism=organism,
         window=window,
         precision=precision,
+        parity=parity,
     )
     longest = engine.window // 2 if max_span is None else max_span
     if not 1 <= longest <= engine.window // 2:

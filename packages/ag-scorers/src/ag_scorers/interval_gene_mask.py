@@ -14,6 +14,7 @@ from jaxtyping import Array, Bool, Float
 from ag_scorers.align import masked_sum
 from ag_scorers.center_mask import WIDTHS, check_modality
 from ag_scorers.gene_mask import genes_of, pad_genes
+from ag_scorers.parity import Parity, read_parity
 
 
 class Summary(enum.StrEnum):
@@ -29,15 +30,15 @@ class GeneMaskScorer(AbstractIntervalScorer):
     - `width`: the target, in bp around the interval's centre; one of `center_mask.WIDTHS`, None for the whole interval.
     - `aggregation`: a `Summary` or its name.
 
-    At coarser resolutions a bin counts as a whole if an exon touches it. A gene without exon bases has the sum 0; its
-    mean is NaN with `parity` (as in the reference) and such genes are left out without. Tracks of both strands are
-    scored. Source: spec/scoring.md 3.1.
+    At coarser resolutions a bin counts as a whole if an exon touches it. A gene without exon bases is left out; with
+    `parity="upstream"` its sum is 0 and its mean NaN, as in the reference. Tracks of both strands are scored. Source:
+    spec/scoring.md 3.1.
     """
 
     modality: str = eqx.field(static=True)
     width: int | None = eqx.field(static=True)
     aggregation: Summary = eqx.field(static=True)
-    parity: bool = eqx.field(static=True)
+    parity: Parity = eqx.field(static=True)
     requires: ClassVar[tuple[str, ...]] = ("genes",)
 
     def __init__(
@@ -45,13 +46,13 @@ class GeneMaskScorer(AbstractIntervalScorer):
         modality: str,
         width: int | None = None,
         aggregation: Summary | str = Summary.MEAN,
-        parity: bool = False,
+        parity: Parity | str | bool = Parity.FIXED,
     ):
         if width not in WIDTHS:
             raise ValueError(f"width {width!r} bp; expected one of {WIDTHS}, None for the whole interval")
         if str(aggregation).lower() not in list(Summary):
             raise ValueError(f"aggregation {aggregation!r}; expected one of {', '.join(Summary)}")
-        self.modality, self.width, self.parity = check_modality(modality), width, parity
+        self.modality, self.width, self.parity = check_modality(modality), width, read_parity(parity)
         self.aggregation = Summary(str(aggregation).lower())
 
     @property
@@ -74,7 +75,7 @@ class GeneMaskScorer(AbstractIntervalScorer):
         whole[target.start - interval.start : target.end - interval.start] = inside
         mask = np.any(whole.reshape(interval.width // resolution, resolution, inside.shape[1]), axis=1, keepdims=True)
         mask = mask[:, 0]
-        if not self.parity:
+        if self.parity is Parity.FIXED:
             kept = np.any(mask, axis=0)
             mask, table = mask[:, kept], {key: values[kept] for key, values in table.items()}
         return Items(pad_genes(self.name, mask, interval), table)

@@ -13,12 +13,13 @@ from ag_core.errors import InputError
 from ag_core.genome import Interval
 from ag_core.interfaces import AbstractIntervalScorer
 from ag_core.model import Model, fold
-from ag_core.plugins import registry
-from ag_core.sequence import encode, one_hot
+from ag_core.sequence import encode
 from ag_data.fasta import Fasta
 from jaxtyping import Array, Int, PyTree, UInt8
 
-from ag_scorers.recommended import RECOMMENDED_INTERVAL
+from ag_scorers.alleles import predict_alleles
+from ag_scorers.parity import Parity, read_parity
+from ag_scorers.recommended import RECOMMENDED_INTERVAL, create_scorer
 from ag_scorers.results import ScorerResult
 from ag_scorers.selection import choose_tracks
 
@@ -31,12 +32,13 @@ def _score(
     selections: Mapping[str, Int[Array | np.ndarray, " _"]],
     scorers: tuple[AbstractIntervalScorer, ...],
     masks: PyTree[Array],
+    reverse: bool,
 ) -> list[Array]:
     names = {scorer.modality for scorer in scorers}
-    predictions = model(one_hot(codes)[None], jnp.full(1, organism, jnp.int32), modalities=sorted(names))
+    predictions = predict_alleles(model, codes[None, None], organism, sorted(names), reverse=reverse)
     outputs = {}
     for name in names:
-        output = model.heads[name].output(jax.tree.map(lambda x: x[0], predictions[name]))
+        output = model.heads[name].output(jax.tree.map(lambda x: x[0, 0], predictions[name]))
         outputs[name] = output[:, selections[name]].astype(jnp.float32)
     return [scorer.score(outputs[scorer.modality], mask) for scorer, mask in zip(scorers, masks, strict=True)]
 
@@ -50,14 +52,24 @@ def score_interval(
     resources: Mapping[str, Any],
     organism: str | None = None,
     tracks: str = "",
+    parity: Parity | str | bool = Parity.FIXED,
 ) -> tuple[ScorerResult, ...]:
-    """Scores one interval (not on '-', a multiple of 2,048 bp) by each scorer, the recommended ones by default.
+    """Scores one interval (a multiple of 2,048 bp) by each scorer, the recommended ones by default.
 
-    `resources` are what scorers ask for by name ("genes": an `ag_data.Annotation`); `tracks` is a query over track
-    metadata. Raises InputError when these don't go together. Source: spec/scoring.md 3.1.
+    On '-' the model sees the reverse complement; predictions are turned back to the forward strand before they are
+    scored.
+
+    - `resources`: what scorers ask for by name ("genes": an `ag_data.Annotation`).
+    - `tracks`: query over track metadata.
+    - `parity`: "upstream" refuses intervals on '-', as the reference does (spec/scoring.md 1.12, item 8), and is that
+      of the recommended scorers; given ones have a setting of their own.
+
+    Raises InputError when these don't go together. Source: spec/scoring.md 3.1.
     """
+    parity = read_parity(parity)
     if scorers is None:
-        scorers = {key: registry().create("scorers", name, **o) for key, (name, o) in RECOMMENDED_INTERVAL.items()}
+        scorers = {key: create_scorer(name, o, parity) for key, (name, o) in RECOMMENDED_INTERVAL.items()}
+    shown = interval if parity is Parity.UPSTREAM else interval.as_unstranded()
     try:
         check_length(interval.width)
     except ValueError as error:
@@ -72,12 +84,13 @@ def score_interval(
             raise InputError(f"scorer {key} needs {what}; give it or leave the scorer out")
         try:
             resolution = min(checkpoint.model.heads[scorer.modality].resolutions)
-            items.append(scorer.items(interval, resolution, resources))
+            items.append(scorer.items(shown, resolution, resources))
         except ValueError as error:
             raise InputError(f"scorer {key}: {error}") from error
     chosen = {scorer.modality: slots[scorer.modality] for scorer in scorers.values()}
     codes, masks = encode(fasta.fetch(interval)), [one.masks for one in items]
-    scores = _score(fold(checkpoint.model), codes, number, chosen, tuple(scorers.values()), masks)
+    model, reverse = fold(checkpoint.model), interval.negative_strand
+    scores = _score(model, codes, number, chosen, tuple(scorers.values()), masks, reverse)
     return tuple(
         ScorerResult(key, scorer, np.asarray(values)[: one.count], one.table, tables[scorer.modality])
         for (key, scorer), values, one in zip(scorers.items(), scores, items, strict=True)

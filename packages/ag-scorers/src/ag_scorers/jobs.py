@@ -17,6 +17,7 @@ from jaxtyping import UInt8
 
 from ag_scorers.align import unaligned
 from ag_scorers.alleles import JUNCTIONS, SiteMasks, site_masks
+from ag_scorers.parity import Parity
 from ag_scorers.reading import Spans, union_of
 from ag_scorers.stitch import StitchCodes, stitch_codes
 
@@ -88,22 +89,23 @@ class JobMaker:
         assert variant is not None
         ref, alt = allele_sequences(interval, variant, engine.fasta.fetch)
         codes = np.stack([encode(ref), encode(alt)])
+        upstream = engine.parity is Parity.UPSTREAM
         # Predictions come back in the forward frame; the reference aligns indels as if they did not.
-        shown = interval if engine.parity else Interval(interval.chromosome, interval.start, interval.end)
+        shown = interval if upstream else Interval(interval.chromosome, interval.start, interval.end)
         scorers = engine.scorers.values()
         items = tuple(
             scorer.items(shown, variant, engine.resolution_of(scorer), engine.resources) for scorer in scorers
         )
         sites = None
         if self._junctions:
-            sites = site_masks(interval, variant, engine.resources, everywhere=False, parity=engine.parity)
+            sites = site_masks(interval, variant, engine.resources, everywhere=False, parity=upstream)
         if engine.indel is Indel.NONE:
             items = tuple(each._replace(masks=unaligned(each.masks)) for each in items)
             sites = unaligned(sites)
         stitch = wants = None
         if engine.indel is Indel.STITCH and variant.size_change:
             stitch = stitch_codes(interval, variant, engine.fasta.fetch)
-        elif engine.partial and not (engine.parity and interval.negative_strand):
+        elif engine.partial and not (upstream and interval.negative_strand):
             wants = self._wants(items)
         change, first = find_change(*codes)
         return Job(

@@ -19,6 +19,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from ag_scorers.center_mask import check_modality
 from ag_scorers.gene_mask import BUCKETS, genes_of
+from ag_scorers.parity import Parity, read_parity
 
 SLOTS = 256  # sites of each class that are looked at
 PSEUDOCOUNT = 1e-7
@@ -51,6 +52,7 @@ class Changes(NamedTuple):
     start: Int[Array | np.ndarray, "gene winner"]  # rows of the interval
     end: Int[Array | np.ndarray, "gene winner"]
     earliest: Int[Array | np.ndarray, " gene"]  # index of the gene's first junction; -1 without one
+    overlapped: Bool[Array | np.ndarray, " gene"]  # whether some junction of its strand reaches into the gene
 
 
 def pairs(
@@ -70,10 +72,13 @@ class SpliceJunctionScorer(AbstractScorer):
 
     Items are, for each gene, the junctions that change most in some tissue, with `junction_start` and `junction_end`
     (the intron, 0-based half-open); each has the scores of all tissues. A gene without a junction has no item. Scores
-    are rounded to float16, as in the reference. Source: spec/scoring.md 2.7.
+    are rounded to float16, as in the reference. Where junctions reach into genes but none lies inside one, there is no
+    item; with `parity="upstream"` that is a ValueError, as in the reference (spec/scoring.md 1.12, item 5). Source:
+    spec/scoring.md 2.7.
     """
 
     modality: str = eqx.field(static=True, default="splice_junctions", converter=check_modality)
+    parity: Parity = eqx.field(static=True, default=Parity.FIXED, converter=read_parity)
     requires: ClassVar[tuple[str, ...]] = ("genes",)
     signed: ClassVar[bool] = False
     name: ClassVar[str] = "SpliceJunctionScorer()"
@@ -128,10 +133,11 @@ class SpliceJunctionScorer(AbstractScorer):
             strand = negative.astype(jnp.int32)
             start, end = starts[strand], ends[strand]
             inside = valid[strand] & (start > low) & (end < high)
+            overlapping = valid[strand] & (start < high) & (end > low)
             scores = change[strand]
             index = jnp.argmax(jnp.where(inside[:, None], scores, -1), axis=0)
             earliest = jnp.where(inside.any(), jnp.argmax(inside), -1)
-            return Changes(scores[index], index, start[index], end[index], earliest)
+            return Changes(scores[index], index, start[index], end[index], earliest, overlapping.any())
 
         genes = tuple(jnp.asarray(part) for part in (masks.start, masks.end, masks.negative))
         return jax.lax.map(find, genes)
@@ -141,8 +147,14 @@ class SpliceJunctionScorer(AbstractScorer):
     ) -> tuple[Float[np.ndarray, "item track"], Mapping[str, np.ndarray]]:
         """Rows in the reference's order: genes by their first junction, '+' first; junctions by tissue, once each."""
         genes, offset = items.table, items.notes
+        found = np.flatnonzero(scores.earliest[: items.count] >= 0)
+        if self.parity is Parity.UPSTREAM and not len(found) and scores.overlapped[: items.count].any():
+            raise ValueError(
+                f"{self.name}: junctions overlap genes, but none lies inside one: the reference refuses that; score "
+                f"with parity {Parity.FIXED}"
+            )
         order = sorted(
-            np.flatnonzero(scores.earliest[: items.count] >= 0),
+            found,
             key=lambda gene: (
                 genes["gene_strand"][gene] == "-",
                 scores.earliest[gene],

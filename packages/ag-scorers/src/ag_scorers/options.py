@@ -21,6 +21,7 @@ Window = Annotated[int | None, typer.Option(help="input length in bp, a multiple
 WindowGrid = Annotated[
     int | None, typer.Option(help="move windows to multiples of so many bp, so that neighbours share work")
 ]
+Parity = Annotated[str, typer.Option(help="where the reference errs: fixed, or upstream to err too")]
 Precision = Annotated[str, typer.Option(help="float32 or bfloat16")]
 BatchSize = Annotated[int, typer.Option(help="variants in one forward pass")]
 MaxMismatch = Annotated[float, typer.Option(help="stop above this share of wrong REF alleles")]

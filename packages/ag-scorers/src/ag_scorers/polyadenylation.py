@@ -19,6 +19,7 @@ from jaxtyping import Array, Bool, Float, Int
 from ag_scorers.align import Alignment, PlacedAlignment, aligned_rows, aligned_spans, alignment, place_alignment
 from ag_scorers.center_mask import check_modality
 from ag_scorers.gene_mask import check_base_pairs, genes_of
+from ag_scorers.parity import Parity, read_parity
 
 WINDOW = 400  # bp read upstream of a site
 SHARE = 0.8  # of a gene's sites that must lie in the interval
@@ -42,12 +43,12 @@ class PolyadenylationScorer(AbstractScorer):
 
     Genes that overlap the variant and of whose sites at least 80 %, and two, lie in the interval. Needs the resources
     "genes" and "polyadenylation" (`ag_data.PolyadenylationSites`). ALT is aligned to REF. Not blanked by strand.
-    `parity`: as the reference does, takes the sites in the table's order rather than by position (spec/scoring.md
-    1.12, item 4), on whatever chromosome, and refuses more than 22 genes or 136 sites.
+    `parity="upstream"`: as the reference does, takes the sites in the table's order rather than by position
+    (spec/scoring.md 1.12, item 4), on whatever chromosome, and refuses more than 22 genes or 136 sites.
     """
 
     modality: str = eqx.field(static=True, default="rna_seq", converter=check_modality)
-    parity: bool = eqx.field(static=True, default=False)
+    parity: Parity = eqx.field(static=True, default=Parity.FIXED, converter=read_parity)
     requires: ClassVar[tuple[str, ...]] = ("genes", "polyadenylation")
     signed: ClassVar[bool] = False
     name: ClassVar[str] = "PolyadenylationScorer()"
@@ -61,19 +62,20 @@ class PolyadenylationScorer(AbstractScorer):
         if "polyadenylation" not in resources:
             raise ValueError(f"{self.name}: needs the resource 'polyadenylation', a table of sites")
         genes = genes_of(self.name, resources).genes_at(variant)
-        if self.parity and len(genes["gene_id"]) > GENES:
+        upstream = self.parity is Parity.UPSTREAM
+        if upstream and len(genes["gene_id"]) > GENES:
             raise ValueError(f"{self.name}: {len(genes['gene_id'])} genes overlap {variant}; expected at most {GENES}")
         kept, sites = [], []
         for row, (gene_id, strand) in enumerate(zip(genes["gene_id"], genes["gene_strand"], strict=True)):
-            chromosome = None if self.parity else interval.chromosome
+            chromosome = None if upstream else interval.chromosome
             starts = resources["polyadenylation"].sites_of(gene_id, strand, chromosome)
             right, left = starts >= interval.start, starts + 1 < interval.end
             found = starts[right & left]
             if len(found) >= 2 and right.mean() >= SHARE and left.mean() >= SHARE:
                 kept.append(row)
-                sites.append(found if self.parity else np.sort(found))
+                sites.append(found if upstream else np.sort(found))
         most = max(map(len, sites), default=0)
-        if most > (SITES if self.parity else SITE_BUCKETS[-1]):
+        if most > (SITES if upstream else SITE_BUCKETS[-1]):
             raise ValueError(f"{self.name}: a gene at {variant} has {most} sites; expected at most {SITES}")
         table: dict[str, np.ndarray] = {key: values[kept] for key, values in genes.items()}
         table["num_pas"] = np.array([len(found) for found in sites], np.int64)

@@ -18,6 +18,7 @@ from ag_scorers.align import align_alternate, alignment
 from ag_scorers.alleles import JUNCTIONS, SiteMasks, predict_alleles, site_masks
 from ag_scorers.engine import Engine
 from ag_scorers.junctions import SpliceJunctionScorer, unstack
+from ag_scorers.parity import Parity
 
 CONTACTS = ("position", "position_2", "track")
 ALLELES = ("REF", "ALT")
@@ -77,7 +78,8 @@ def predict_variant(
     codes = np.stack([encode(ref), encode(alt)])[None]
     sites = None
     if JUNCTIONS in engine.tables:
-        sites = site_masks(interval, variant, engine.resources, everywhere=True, parity=engine.parity)
+        upstream = engine.parity is Parity.UPSTREAM
+        sites = site_masks(interval, variant, engine.resources, everywhere=True, parity=upstream)
         sites = jax.tree.map(lambda x: np.asarray(x)[None], sites)
     selections = {name: engine.selection(name) for name in engine.tables}
     outputs = _predict(engine.model, codes, engine.organism, selections, sites, interval.negative_strand)

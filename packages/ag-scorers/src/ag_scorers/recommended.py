@@ -8,6 +8,8 @@ from ag_core.errors import InputError
 from ag_core.interfaces import AbstractIntervalScorer, AbstractScorer
 from ag_core.plugins import PluginNotFoundError, registry
 
+from ag_scorers.parity import Parity, read_parity
+
 
 def _center(modality: str, width: int = 501, aggregation: str = "diff_log2_sum") -> tuple[str, dict[str, Any]]:
     return "center_mask", {"modality": modality, "width": width, "aggregation": aggregation}
@@ -42,20 +44,36 @@ RECOMMENDED_INTERVAL: Mapping[str, tuple[str, Mapping[str, Any]]] = {
 HUMAN, HUMAN_ONLY = "human", ("POLYADENYLATION",)
 
 
-def recommended(modalities: Iterable[str], organism: str = HUMAN) -> dict[str, AbstractScorer]:
+def create_scorer(name: str, options: Mapping[str, Any], parity: Parity | str | bool = Parity.FIXED) -> Any:
+    """The scorer of a plugin. Upstream `parity` is handed to one that has a setting of that name, unless it is given.
+
+    So a scorer that knows nothing of the reference, as most of third parties, is made as ever.
+    """
+    given = {**registry().get("scorers", name).options, **options}
+    if read_parity(parity) is Parity.UPSTREAM and "parity" not in given:
+        settings = inspect.signature(registry().load("scorers", name)).parameters
+        given |= {"parity": Parity.UPSTREAM} if "parity" in settings else {}
+    return registry().create("scorers", name, **given)
+
+
+def recommended(
+    modalities: Iterable[str], organism: str = HUMAN, *, parity: Parity | str | bool = Parity.FIXED
+) -> dict[str, AbstractScorer]:
     """The recommended scorers of the modalities that a model has (lower-case names), in the reference's order.
 
-    With all eleven modalities 19 for human, and 18 for any other organism.
+    With all eleven modalities 19 for human, and 18 for any other organism. `parity`: see `ag_scorers.parity`.
     """
     available = {modality.lower() for modality in modalities}
     return {
-        key: registry().create("scorers", plugin, **options)
+        key: create_scorer(plugin, options, parity)
         for key, (plugin, options) in RECOMMENDED.items()
         if options["modality"] in available and (organism == HUMAN or key not in HUMAN_ONLY)
     }
 
 
-def parse_scorer(text: str, modalities: Iterable[str] = ()) -> list[AbstractScorer]:
+def parse_scorer(
+    text: str, modalities: Iterable[str] = (), *, parity: Parity | str | bool = Parity.FIXED
+) -> list[AbstractScorer]:
     """Scorers from text: a key of `RECOMMENDED`, or a plugin's name with options.
 
     - `CHIP_TF` (in any case): the recommended scorer of that key;
@@ -63,13 +81,13 @@ def parse_scorer(text: str, modalities: Iterable[str] = ()) -> list[AbstractScor
     - `center_mask` or `center_mask:width=2001`: where the constructor needs a modality and none is given, one
       scorer for each of `modalities`.
 
-    Values read as None (`none`), truth values, numbers, or else as text. Raises `PluginNotFoundError` for an
-    unknown name and `InputError` for options that the scorer refuses.
+    Values read as None (`none`), truth values, numbers, or else as text. `parity` is that of scorers whose text does
+    not give one. Raises `PluginNotFoundError` for an unknown name and `InputError` for options that the scorer refuses.
     """
     name, _, settings = text.strip().partition(":")
     if not settings and name.upper() in RECOMMENDED and name not in registry().names("scorers"):
         plugin, options = RECOMMENDED[name.upper()]
-        return [registry().create("scorers", plugin, **options)]
+        return [create_scorer(plugin, options, parity)]
     try:
         target = registry().load("scorers", name)
     except PluginNotFoundError as error:
@@ -88,7 +106,7 @@ def parse_scorer(text: str, modalities: Iterable[str] = ()) -> list[AbstractScor
     if missing:
         raise InputError(f"scorer {text!r} lacks {', '.join(missing)}; write {name}:{missing[0]}=...")
     try:
-        return [registry().create("scorers", name, **choice) for choice in choices]
+        return [create_scorer(name, choice, parity) for choice in choices]
     except ValueError as error:
         raise InputError(f"scorer {text!r}: {error}") from error
 

@@ -16,7 +16,6 @@ from ag_core.checkpoint import load
 from ag_core.errors import InputError
 from ag_core.genome import Variant
 from ag_core.interfaces import AbstractScorer
-from ag_core.plugins import registry
 from ag_core.precision import Precision
 from ag_data.annotation import read_gtf
 from ag_data.fasta import Fasta
@@ -28,7 +27,8 @@ from ag_data.variants import Call, Status, check_calls, read_header, read_varian
 from ag_scorers.dataset import to_datatree
 from ag_scorers.digests import provenance
 from ag_scorers.engine import Engine
-from ag_scorers.recommended import HUMAN, RECOMMENDED, parse_scorer, recommended
+from ag_scorers.parity import Parity, read_parity
+from ag_scorers.recommended import HUMAN, RECOMMENDED, create_scorer, parse_scorer, recommended
 from ag_scorers.results import Result
 
 DEFAULT_SCORERS = "recommended"
@@ -37,33 +37,41 @@ MAX_MISMATCH = 0.05
 NOT_TRACKS = ("contact_maps", "splice_junctions")
 
 
-def _defaults(resolutions: Mapping[str, int], resources: Iterable[str], organism: str) -> dict[str, AbstractScorer]:
+def _defaults(
+    resolutions: Mapping[str, int], resources: Iterable[str], organism: str, parity: Parity
+) -> dict[str, AbstractScorer]:
     """The recommended scorers that can run; with genes at hand, at least one of them answers by gene."""
-    known = recommended(resolutions, organism)
+    known = recommended(resolutions, organism, parity=parity)
     chosen = {key: scorer for key, scorer in known.items() if set(scorer.requires) <= set(resources)}
     if "genes" in resources and not any("genes" in scorer.requires for scorer in chosen.values()):
         # A model without RNA-seq: what happens to its 1-bp tracks over each gene's exons.
         for modality in (name for name, resolution in resolutions.items() if resolution == 1):
-            chosen[f"{modality.upper()}_GENE"] = registry().create("scorers", "gene_mask_lfc", modality=modality)
+            chosen[f"{modality.upper()}_GENE"] = create_scorer("gene_mask_lfc", {"modality": modality}, parity)
     return chosen
 
 
 def choose_scorers(
-    texts: Iterable[str], resolutions: Mapping[str, int], resources: Iterable[str], organism: str = HUMAN
+    texts: Iterable[str],
+    resolutions: Mapping[str, int],
+    resources: Iterable[str],
+    organism: str = HUMAN,
+    *,
+    parity: Parity | str | bool = Parity.FIXED,
 ) -> dict[str, AbstractScorer]:
     """Scorers by result key; "recommended" (or nothing) stands for the recommended ones that can run.
 
     `resolutions` are the model's modalities and their output resolution in bp; a scorer without a modality stands for
     one for each of these along the sequence, so not for contact maps and junctions. Of the recommended scorers, those
     that need a resource which was not given are left out; one asked for by name is kept, so that the engine can
-    say what it lacks.
+    say what it lacks. `parity` goes to every scorer that has such a setting and whose text does not give another.
     """
+    parity = read_parity(parity)
     chosen: dict[str, AbstractScorer] = {}
     for text in list(texts) or [DEFAULT_SCORERS]:
         if text == DEFAULT_SCORERS:
-            chosen |= _defaults(resolutions, resources, organism)
+            chosen |= _defaults(resolutions, resources, organism, parity)
         else:
-            scorers = parse_scorer(text, [name for name in resolutions if name not in NOT_TRACKS])
+            scorers = parse_scorer(text, [name for name in resolutions if name not in NOT_TRACKS], parity=parity)
             single = text.upper() if text.upper() in RECOMMENDED else None
             chosen |= {single or scorer.name: scorer for scorer in scorers}
     if not chosen:
@@ -105,6 +113,7 @@ def open_engine(
     window: int | None = None,
     precision: Precision | str = Precision.FLOAT32,
     batch_size: int = 2,
+    parity: Parity | str | bool = Parity.FIXED,
     **options: Any,
 ) -> Engine:
     """Loads everything and checks that it goes together; `options` are further ones of `Engine`. Raises InputError.
@@ -112,12 +121,14 @@ def open_engine(
     - `gtf`: annotation, for scorers by gene.
     - `splice_sites`: table of known sites, as `agenome genome splice-sites` makes; by default those of `gtf`.
     - `polya`: table of polyadenylation sites, as `agenome genome polya` makes.
+    - `parity`: "fixed", or "upstream" to repeat the known defects of the reference, in the engine and in its scorers.
     """
+    parity = read_parity(parity)
     resources = open_resources(gtf, splice_sites, polya)
     checkpoint = load(model, precision=precision)
     resolutions = {name: min(head.resolutions) for name, head in checkpoint.model.heads.items()}
     organism_name = checkpoint.spec.organisms[checkpoint.spec.organism(organism)]
-    chosen = choose_scorers(scorers, resolutions, resources, organism_name)
+    chosen = choose_scorers(scorers, resolutions, resources, organism_name, parity=parity)
     return Engine(
         checkpoint,
         fasta,
@@ -127,6 +138,7 @@ def open_engine(
         window=window,
         tracks=tracks,
         batch_size=batch_size,
+        parity=parity,
         **options,
     )
 
@@ -145,7 +157,7 @@ def asked_for(
     files = {"gtf": gtf, "splice_sites": splice_sites, "polya": polya}
     asked: dict[str, Any] = {name: pathlib.Path(path) for name, path in files.items() if path is not None}
     asked |= {"requested": list(scorers) or [DEFAULT_SCORERS], "tracks": tracks, "batch_size": batch_size}
-    known = ("model", "organism", "window", "precision")
+    known = ("model", "organism", "window", "precision", "parity")
     return asked | {name: value for name, value in options.items() if name not in known and value is not None}
 
 

@@ -23,6 +23,7 @@ from ag_scorers.align import (
 )
 from ag_scorers.center_mask import check_modality
 from ag_scorers.gene_mask import blank_other_strand, check_base_pairs, genes_of, pad_genes
+from ag_scorers.parity import Parity, read_parity
 
 WIDTHS = (None, 101, 1001, 10001)
 
@@ -39,21 +40,21 @@ class GeneMaskSplicingScorer(AbstractScorer):
 
     - `modality`: at 1 bp resolution; meant for splice_sites and splice_site_usage.
     - `width`: bp around the variant's first base, one of `WIDTHS`; None takes the whole body.
-    - `parity`: as the reference does, accepts `width` and ignores it (spec/scoring.md 1.12, item 7).
+    - `parity`: "upstream" accepts `width` and ignores it, as the reference does (spec/scoring.md 1.12, item 7).
 
     Tracks on the strand opposite to the gene score NaN. Source: spec/scoring.md 2.6.
     """
 
     modality: str = eqx.field(static=True)
     width: int | None = eqx.field(static=True)
-    parity: bool = eqx.field(static=True)
+    parity: Parity = eqx.field(static=True)
     requires: ClassVar[tuple[str, ...]] = ("genes",)
     signed: ClassVar[bool] = False
 
-    def __init__(self, modality: str, width: int | None = None, parity: bool = False):
+    def __init__(self, modality: str, width: int | None = None, parity: Parity | str | bool = Parity.FIXED):
         if width not in WIDTHS:
             raise ValueError(f"width {width!r} bp; expected one of {WIDTHS}, None for the whole gene")
-        self.modality, self.width, self.parity = check_modality(modality), width, parity
+        self.modality, self.width, self.parity = check_modality(modality), width, read_parity(parity)
 
     @property
     def name(self) -> str:
@@ -64,7 +65,7 @@ class GeneMaskSplicingScorer(AbstractScorer):
         """One item a gene; the masks are `BodyMasks`. Raises ValueError unless `resolution` is 1."""
         check_base_pairs(self.name, resolution)
         bodies, table = genes_of(self.name, resources).body_masks(interval, variant)
-        if self.width is not None and not self.parity:
+        if self.width is not None and self.parity is Parity.FIXED:
             center = variant.start - interval.start
             bodies[: max(center - self.width // 2, 0)] = False
             bodies[max(center + self.width // 2 + 1, 0) :] = False

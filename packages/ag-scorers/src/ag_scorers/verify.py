@@ -36,7 +36,7 @@ FACTS = {
     "weights": ("model_digest",),
     "reference": ("reference",),
     "annotation": ("gtf", "splice_sites", "polya"),
-    "scorer settings": ("scorers", "tracks", "organism", "window", "window_grid", "indel", "repair"),
+    "scorer settings": ("scorers", "tracks", "organism", "window", "window_grid", "indel", "repair", "parity"),
     "numerics": ("numerics", "precision", "version"),
 }
 FILES = ("gtf", "splice_sites", "polya")
@@ -112,7 +112,8 @@ def _options(made_by: Mapping[str, str]) -> dict[str, Any]:
     """Options of `open_engine` as they were."""
     options: dict[str, Any] = {name: made_by[name] for name in ("organism", "precision", "tracks") if name in made_by}
     options |= {"window": int(made_by["window"]), "scorers": json.loads(made_by["requested"])}
-    parse = {"batch_size": int, "window_grid": int, "indel": str, "alleles": json.loads, "partial": json.loads}
+    parse = {"batch_size": int, "window_grid": int, "indel": str, "parity": str}
+    parse |= {"alleles": json.loads, "partial": json.loads}
     return options | {name: read(made_by[name]) for name, read in parse.items() if name in made_by}
 
 
