@@ -13,7 +13,6 @@ from ag_core.errors import InputError
 from ag_core.genome import Variant
 from ag_core.schema import track_table
 from ag_data.variants import Call, Status
-from ag_scorers.calibration import Calibration, calibrate_results
 from ag_scorers.center_mask import CenterMaskScorer
 from ag_scorers.estimate import show_bytes, show_seconds
 from ag_scorers.rehearsal import invent
@@ -72,7 +71,7 @@ def test_bytes_are_foretold(world, few, tmp_path, capsys):
 
 
 def test_scores_for_a_plan_are_invented():
-    """Invented scores differ from each other, keep what is missing and what is 0, and have quantiles of their own."""
+    """Invented scores differ from each other, and keep what is missing and what is 0."""
     genes = np.array(["G1"], object)
     tracks = track_table({"name": ["a", "b", "c"], "strand": [".", ".", "."]})
     values = np.array([[1.0, np.nan, 0.0]], np.float32)
@@ -87,9 +86,6 @@ def test_scores_for_a_plan_are_invented():
     assert len(np.unique(values[:, 0])) == len(calls)  # no two are the same
     assert np.isnan(values[:, 1]).all()
     assert not values[:, 2].any()
-    rounded = {"A": lambda values: (np.round(values), np.abs(values))}
-    result = calibrate_results(found, Calibration(rounded))[0]
-    np.testing.assert_array_equal(result.scores[0].quantiles, np.round(values[:1]))
 
 
 def test_what_does_not_fit_the_disk_is_refused_before_any_work(world, few, tmp_path, monkeypatch, capsys):

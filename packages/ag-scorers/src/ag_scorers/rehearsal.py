@@ -81,12 +81,16 @@ def _write(
 
 
 def _shards(run: ScoringRun, path: pathlib.Path, results: Sequence[Result]) -> int:
-    """Bytes of all shards, by the first one."""
-    first = results[: run.shard_size]
-    if not run.in_shards or not first:
+    """Bytes of all shards, by an empty one and a full one."""
+    full = results[: run.shard_size]
+    if not run.in_shards or not full:
         return 0
-    write_shard(path, first, run.engine.templates())
-    return round(path.stat().st_size * run.total / len(first))
+    sizes = []
+    for some in ([], full):
+        write_shard(path, some, run.engine.templates())
+        sizes.append(path.stat().st_size)
+    empty, size = sizes
+    return round(-(-run.total // run.shard_size) * empty + run.total * (size - empty) / len(full))
 
 
 def invent(calls: Iterable[Call], pool: Mapping[str, Sequence[Result]]) -> Iterator[Result]:
