@@ -103,7 +103,7 @@ def invent(calls: Iterable[Call], pool: Mapping[str, Sequence[Result]]) -> Itera
             yield Result(call)
             continue
         others = pool[kind]
-        other = {one.key: one for one in others[random.integers(len(others))].scores}
+        other = {one.key: one for one in others[int(random.integers(len(others)))].scores}
         share, factor = random.uniform(0.5, 1), 2 ** random.uniform(-0.5, 0.5)
         near = nearest[kind](call.variant).scores
         yield Result(call, tuple(_blend(one, other.get(one.key, one), share, factor, random) for one in near))
