@@ -13,7 +13,7 @@ from ag_core.errors import InputError
 from ag_core.schema import is_padding
 from ag_data.fasta import Fasta
 from ag_scorers import calibration, calibration_run
-from ag_scorers.calibration import calibrate_result, load_calibration
+from ag_scorers.calibration import calibrate_result, calibrate_results, load_calibration
 from ag_scorers.calibration_check import distances
 from ag_scorers.calibration_table import CalibrationTable, describe_scorer, read_table, track_names, write_table
 from ag_scorers.engine import Engine
@@ -79,7 +79,7 @@ def test_the_background_lies_evenly_in_its_own_table(made, engine, results):
     assert table.provenance["statuses"] == {"ref_mismatch": 1, "scored": COUNT}
     assert not made.with_name(f"{made.name}.sketch").exists()
     found = load_calibration(made, engine)
-    done = [calibrate_result(result, found) for result in results]
+    done = calibrate_results(results, found)
     assert done[-1] is results[-1]  # not scored
     scored = {key: [r.scores[n] for r in done[:-1]] for n, key in enumerate(engine.scorers)}
     for key in ("CHIP_TF", "CHIP_TF_ACTIVE"):

@@ -11,7 +11,7 @@ import numpy as np
 from ag_core.errors import InputError
 from rich.console import Console
 
-from ag_scorers.rehearsal import Written, rehearse, shard_bytes
+from ag_scorers.rehearsal import Written, rehearse
 from ag_scorers.scoring_run import ScoringRun
 from ag_scorers.trial import Trial, device_memory, peak_memory, run_trials
 
@@ -120,8 +120,7 @@ def estimate(run: ScoringRun, console: Console) -> Estimate:
     pool = {trial.kind: trial.results for trial in trials}
     sizes = [sum(_size(one) for one in result.scores) for results in pool.values() for result in results]
     each = float(np.mean(sizes)) if sizes else 0.0
-    written = rehearse(run, pool)
-    count = sum(trial.count for trial in trials)
+    written, of_shards = rehearse(run, pool)
     return Estimate(
         run.total,
         {status.value: number for status, number in sorted(run.survey.statuses.items())},
@@ -130,7 +129,7 @@ def estimate(run: ScoringRun, console: Console) -> Estimate:
         run.shard_size,
         -(-run.total // run.shard_size) if run.in_shards else 0,
         run.folder,
-        round(count * shard_bytes(run, pool)) if run.in_shards and sizes else 0,
+        of_shards,
         round(peak_memory() + 1.5 * each * min(run.shard_size, run.total)),
         device_memory(),
     )

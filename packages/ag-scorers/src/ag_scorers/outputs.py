@@ -13,22 +13,19 @@ import contextlib
 import json
 import os
 import pathlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 from ag_core.errors import InputError
 from ag_data.cache import replacing
 
 from ag_scorers import anndata_scores, parquet_folder, zarr_scores
-from ag_scorers.annotated_vcf import Put, annotate, open_output
+from ag_scorers.annotated_vcf import Put, annotate
 from ag_scorers.parquet_folder import KEY, ROWS, count_rows, open_parquet
 from ag_scorers.results import Result, ScorerResult
 from ag_scorers.row_selection import RowSelection, TrackFilter, find_sets
-from ag_scorers.tidy import TEXT, Tidy, optional_columns
+from ag_scorers.tidy import Tidy, optional_columns
+from ag_scorers.tsv import open_tsv
 
 _TABLES = (".parquet", parquet_folder.SUFFIX, ".tsv", ".tsv.gz")
 _VCF = (".vcf", ".vcf.gz")
@@ -135,13 +132,11 @@ def _check_path(path: pathlib.Path) -> None:
 @contextlib.contextmanager
 def _rows(path: pathlib.Path, tidy: Tidy, provenance: Mapping[str, str]) -> Iterator[Put]:
     """Tidy rows, some `ROWS` at a time."""
-    schema = tidy.schema.with_metadata({KEY: json.dumps(provenance)})
-    is_parquet = path.suffix == ".parquet"
-    open_table, beside = (_parquet, ()) if is_parquet else (_tsv, (provenance_file(path),))
+    beside = () if path.suffix == ".parquet" else (provenance_file(path),)
     waiting: list[Result] = []
     count = 0
 
-    with replacing(*beside, path) as (*told, scratch), open_table(scratch, schema) as write:
+    with replacing(*beside, path) as (*told, scratch), _open_rows(scratch, tidy, provenance) as write:
         for file in told:
             file.write_text(json.dumps(dict(provenance), indent=1) + "\n")
 
@@ -155,7 +150,7 @@ def _rows(path: pathlib.Path, tidy: Tidy, provenance: Mapping[str, str]) -> Iter
         def flush() -> None:
             nonlocal count
             if waiting:
-                write(tidy.table(waiting))
+                write(waiting)
             waiting.clear()
             count = 0
 
@@ -164,31 +159,14 @@ def _rows(path: pathlib.Path, tidy: Tidy, provenance: Mapping[str, str]) -> Iter
 
 
 @contextlib.contextmanager
-def _parquet(path: pathlib.Path, schema: pa.Schema) -> Iterator[Callable[[pa.Table], None]]:
-    with open_parquet(path, schema) as out:
-        yield lambda table: out.write_table(table, row_group_size=2 * ROWS)  # most tables are a little above ROWS
-
-
-@contextlib.contextmanager
-def _tsv(path: pathlib.Path, schema: pa.Schema) -> Iterator[Callable[[pa.Table], None]]:
-    """Null is empty; a tab or line break inside a field becomes a space, quotes are plain characters."""
-
-    def text(column: pa.Array) -> pa.Array:
-        if column.type == TEXT:  # each text once, not in each row
-            plain = pc.replace_substring_regex(column.dictionary, r"[\t\r\n]", " ")  # pyright: ignore[reportAttributeAccessIssue]
-            column = pa.DictionaryArray.from_arrays(column.indices, plain)
-        return column.cast(pa.large_string()).fill_null("")
-
-    join = partial(pc.call_function, "binary_join_element_wise")
-    line_end, nothing, tab = (pa.scalar(sign, pa.large_string()) for sign in ("\n", "", "\t"))
-
-    def write(table: pa.Table) -> None:
-        for batch in table.to_batches(max_chunksize=ROWS):
-            *columns, last = map(text, batch.columns)
-            # The joined rows lie one after the other in memory, as they will in the file.
-            _, ends, data = join([*columns, join([last, line_end, nothing]), tab]).buffers()
-            out.write(data.slice(0, np.frombuffer(ends, np.int64)[batch.num_rows]).to_pybytes())
-
-    with open_output(path, fast=True) as out:
-        out.write(("\t".join(schema.names) + "\n").encode())
-        yield write
+def _open_rows(
+    path: pathlib.Path, tidy: Tidy, provenance: Mapping[str, str]
+) -> Iterator[Callable[[Sequence[Result]], None]]:
+    """Writes the rows of some results to parquet or text."""
+    if path.suffix != ".parquet":
+        with open_tsv(path, tidy) as write:
+            yield write
+        return
+    with open_parquet(path, tidy.schema.with_metadata({KEY: json.dumps(provenance)})) as out:
+        # Most tables are a little above ROWS.
+        yield lambda results: out.write_table(tidy.table(results), row_group_size=2 * ROWS)

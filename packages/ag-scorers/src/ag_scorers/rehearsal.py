@@ -1,7 +1,8 @@
 """Writes the outputs of a part of the input, with the run's own writers, to tell what the whole will take.
 
 The part is every n-th record of the input, all of it where that is little. Its alleles get the scores of the nearest
-variant of their kind that was tried, each time multiplied by another number, lest a compressor find them twice.
+variant of their kind that was tried, blended with those of another one and multiplied by a number of their own, lest a
+compressor find them twice. Their quantiles are looked up anew: there are only so many of them, and that compresses.
 """
 
 import bisect
@@ -10,17 +11,17 @@ import itertools
 import pathlib
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 from ag_core.genome import Variant
 from ag_data.variants import Call, Status, read_variants
 from ag_data.vcf.text import open_lines
 
-from ag_scorers.results import Result
+from ag_scorers.results import Result, ScorerResult
 from ag_scorers.scoring import kind_of
 from ag_scorers.scoring_run import ScoringRun
-from ag_scorers.shard_file import ARRAYS, write_shard
+from ag_scorers.shard_file import write_shard
 
 SEED = 6
 SCORES = 1_500_000  # to be written, about
@@ -35,28 +36,25 @@ class Written:
     seconds: float
 
 
-def rehearse(run: ScoringRun, pool: Mapping[str, Sequence[Result]]) -> list[Written]:
-    """Predicts every output; `pool` has scored variants by kind."""
+def rehearse(run: ScoringRun, pool: Mapping[str, Sequence[Result]]) -> tuple[list[Written], int]:
+    """Predicts every output, and the bytes of all shards together; `pool` has scored variants by kind."""
     scores = [sum(one.values.size for one in result.scores) for results in pool.values() for result in results]
     wanted = SCORES / max(np.mean(scores) if scores else 1, 1)
     step = max(1, int(run.total / max(wanted, 512)))
-    written = []
-    with tempfile.TemporaryDirectory(prefix="agenome-plan-") as folder:
+    with tempfile.TemporaryDirectory(prefix="agenome-plan-") as name:
+        folder = pathlib.Path(name)
+        part, half = folder / "part.vcf", folder / "half.vcf"
+        _thin(pathlib.Path(run.survey.vcf), part, step)
+        results = list(run.calibrated(invent(run.survey.check(read_variants(part)), pool)))
+        sources = [(part, results)]
+        if step > 1:
+            _thin(part, half, 2)
+            sources.append((half, list(_half(results))))
+        written = []
         for number, path in enumerate(run.outputs):
-            parts = [
-                _write(run, path, pool, pathlib.Path(folder, f"{number}-{each}"), each) for each in (step, 2 * step)
-            ]
-            written.append(_predict(path, run.total, *(parts if step > 1 else parts[:1])))
-    return written
-
-
-def shard_bytes(run: ScoringRun, pool: Mapping[str, Sequence[Result]]) -> float:
-    """Bytes that a scored call takes in a shard."""
-    results = [result for results in pool.values() for result in results]
-    with tempfile.TemporaryDirectory(prefix="agenome-plan-") as folder:
-        path = pathlib.Path(folder, "shard.arrow")
-        write_shard(path, results, run.engine.templates())
-        return path.stat().st_size / max(len(results), 1)
+            sizes = [_write(run, path, *source, folder / f"{number}-{source[0].stem}") for source in sources]
+            written.append(_predict(path, run.total, *sizes))
+        return written, _shards(run, folder / "shard.arrow", results)
 
 
 def _predict(path: pathlib.Path, total: int, larger: tuple[int, int, float], *more: tuple[int, int, float]) -> Written:
@@ -70,25 +68,70 @@ def _predict(path: pathlib.Path, total: int, larger: tuple[int, int, float], *mo
 
 
 def _write(
-    run: ScoringRun, path: pathlib.Path, pool: Mapping[str, Sequence[Result]], folder: pathlib.Path, step: int
+    run: ScoringRun, path: pathlib.Path, source: pathlib.Path, results: Sequence[Result], folder: pathlib.Path
 ) -> tuple[int, int, float]:
-    """Number of alleles, bytes and seconds of the output for every `step`-th record."""
+    """Number of alleles, bytes and seconds of the output for the records of `source`."""
     folder.mkdir()
-    source, target = folder / "part.vcf", folder / "output"
-    _thin(pathlib.Path(run.survey.vcf), source, step)
-    target.mkdir()
+    begun = time.monotonic()
+    with run.open_writers([folder / path.name], source) as (writer,):
+        for result in results:
+            writer.write(result)
+    seconds = time.monotonic() - begun
+    return len(results), sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()), seconds
+
+
+def _shards(run: ScoringRun, path: pathlib.Path, results: Sequence[Result]) -> int:
+    """Bytes of all shards, by an empty one and a full one."""
+    full = results[: run.shard_size]
+    if not run.in_shards or not full:
+        return 0
+    sizes = []
+    for some in ([], full):
+        write_shard(path, some, run.engine.templates())
+        sizes.append(path.stat().st_size)
+    empty, size = sizes
+    return round(-(-run.total // run.shard_size) * empty + run.total * (size - empty) / len(full))
+
+
+def invent(calls: Iterable[Call], pool: Mapping[str, Sequence[Result]]) -> Iterator[Result]:
+    """Results that calls might have."""
     random = np.random.default_rng(SEED)
     nearest = {kind: _Nearest(results) for kind, results in pool.items()}
-    count, begun = 0, time.monotonic()
-    with run.open_writers([target / path.name], source) as (writer,):
-        for call in run.survey.check(read_variants(source)):
-            if call.status is Status.SCORED and call.variant is not None and (kind := kind_of(call.variant)) in nearest:
-                writer.write(_vary(nearest[kind](call.variant), random.uniform(0.5, 1), call))
-            else:
-                writer.write(Result(call))
-            count += 1
-    seconds = time.monotonic() - begun
-    return count, sum(file.stat().st_size for file in target.rglob("*") if file.is_file()), seconds
+    for call in calls:
+        kind = None if call.status is not Status.SCORED or call.variant is None else kind_of(call.variant)
+        if call.variant is None or kind not in nearest:
+            yield Result(call)
+            continue
+        others = pool[kind]
+        other = {one.key: one for one in others[int(random.integers(len(others)))].scores}
+        share, factor = random.uniform(0.5, 1), 2 ** random.uniform(-0.5, 0.5)
+        near = nearest[kind](call.variant).scores
+        yield Result(call, tuple(_blend(one, other.get(one.key, one), share, factor, random) for one in near))
+
+
+def _blend(
+    one: ScorerResult, other: ScorerResult, share: float, factor: float, random: np.random.Generator
+) -> ScorerResult:
+    """`one`, with some of `other`'s items in its own; NaN and 0 stay."""
+    if not len(other.values):
+        other = one
+    items = random.integers(len(other.values), size=len(one.values)) if len(one.values) else []
+    changed = {}
+    for name in ("values", "ref", "alt"):
+        mine, more = getattr(one, name), getattr(other, name)
+        if mine is None or more is None:
+            continue
+        mixed = share * mine + (1 - share) * more[items]
+        changed[name] = (factor * np.where(np.isnan(mixed) | (mine == 0), mine, mixed)).astype(mine.dtype)
+    return dataclasses.replace(one, **changed)
+
+
+def _half(results: Iterable[Result]) -> Iterator[Result]:
+    """Those of every second record, as if the others were not there."""
+    for result in results:
+        record, odd = divmod(result.call.record, 2)
+        if not odd:
+            yield dataclasses.replace(result, call=dataclasses.replace(result.call, record=record))
 
 
 class _Nearest:
@@ -108,15 +151,6 @@ class _Nearest:
         return self._results[
             min(near, key=lambda n: (self._places[n][0] != place[0], abs(self._places[n][1] - place[1])))
         ]
-
-
-def _vary(result: Result, factor: float, call: Call) -> Result:
-    scores = []
-    for one in result.scores:
-        arrays = {name: getattr(one, name) for name in ARRAYS}
-        changed = {name: array * array.dtype.type(factor) for name, array in arrays.items() if array is not None}
-        scores.append(dataclasses.replace(one, **changed))
-    return Result(call, tuple(scores))
 
 
 def _thin(source: pathlib.Path, target: pathlib.Path, step: int) -> None:

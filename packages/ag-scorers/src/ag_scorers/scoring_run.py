@@ -11,7 +11,8 @@ from ag_data.disk import explain_full_disk
 from ag_data.variants import Call
 from rich.console import Console
 
-from ag_scorers.calibration import Calibration, calibrate_result
+from ag_scorers.batches import batched
+from ag_scorers.calibration import Calibration, calibrate_results
 from ag_scorers.campaign import merge, plan_of, read_results, run_shards, score_calls, shard_size
 from ag_scorers.digests import file_digest
 from ag_scorers.engine import Engine
@@ -20,6 +21,8 @@ from ag_scorers.progress import show_progress, track_progress
 from ag_scorers.results import Result
 from ag_scorers.scoring import Survey
 from ag_scorers.shards import RunFolder
+
+TOGETHER = 32  # results that are looked up in a calibration at once
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,10 +69,13 @@ class ScoringRun:
 
     def score(self, calls: Iterable[Call]) -> Iterator[Result]:
         """Results of calls, in the same order, with quantiles if there is a calibration."""
-        results = self.engine.run(calls)
+        return self.calibrated(self.engine.run(calls))
+
+    def calibrated(self, results: Iterable[Result]) -> Iterator[Result]:
+        """Results with quantiles, if there is a calibration; some are looked up together."""
         if not (found := self.calibration):
-            return results
-        return (calibrate_result(result, found) for result in results)
+            return iter(results)
+        return (result for some in batched(results, TOGETHER) for result in calibrate_results(some, found))
 
     @contextlib.contextmanager
     def open_writers(

@@ -17,6 +17,7 @@ scorer gives a number there all the same. An allele without any row (not scored,
 one with its status and nulls: so every allele of the input is in the output.
 """
 
+import dataclasses
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -25,7 +26,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 from ag_data.variants import Call
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 
 from ag_scorers.results import Result, ScorerResult
 from ag_scorers.row_selection import RowSelection
@@ -101,15 +102,15 @@ class Tidy:
         sizes = np.array([template.tracks.sizes["track"] for template in templates], int)
         self._first = dict(zip(keys, np.cumsum(sizes) - sizes, strict=True))
         self._sizes = dict(zip(keys, sizes, strict=True))
-        self._tracks = _track_table(templates)
+        self.tracks = _track_table(templates)
         self._selection = RowSelection(templates) if selection is None else selection
         self._optional = optional_columns(templates, columns)
-        self._sets = pa.array(self._selection.sets, pa.string())
+        self.sets = pa.array(self._selection.sets, pa.string())
         self.numbers = ("score", *(NAMES[name] for name in self._optional))
         self.schema = pa.schema(
             [
                 *(CALL_COLUMNS | ITEM_COLUMNS).items(),
-                *self._tracks.schema,
+                *self.tracks.schema,
                 *([("track_set", TEXT)] if self._selection.sets else []),
                 *((name, pa.float32()) for name in self.numbers),
             ]
@@ -120,38 +121,52 @@ class Tidy:
 
         Raises ValueError for a scorer that is no template, or values that do not fit their items and tracks.
         """
-        results = list(results)
-        items = ItemRows()
-        parts: list[tuple[Any, ...]] = []  # number of the call, the item, the track and the set (-1: none); the numbers
-        none = [np.array([-1])] * 3 + [np.array([_BLANK])] * len(self.numbers)
-        for call, result in enumerate(results):
-            before = len(parts)
-            for scores in result.scores:
-                self._check(scores)
-                item, track, number = self._selection.pick(scores, ~_not_applicable(scores))
-                if len(item):
-                    place = np.full(len(item), call), items.count + item, self._first[scores.key] + track, number
-                    parts.append((*place, *(_numbers(array, item, track) for array in self._arrays(scores))))
-                    items.extend(scores.table, len(scores.values))
-            if len(parts) == before:
-                parts.append((np.array([call]), *none))
-        if not parts:
+        rows = self.rows(list(results))
+        if not len(rows.call):
             return self.schema.empty_table()
-        call, item, track, number, *numbers = (np.concatenate(columns) for columns in zip(*parts, strict=True))
-        tables = (
-            _take(call_table([result.call for result in results]), call),
-            _take(items.table(), item),
-            _take(self._tracks, track),
-        )
+        tables = _take(rows.calls, rows.call), _take(rows.items, rows.item), _take(self.tracks, rows.track)
         columns = [column for table in tables for column in table.columns]
         if self._selection.sets:
-            index = pa.array(number.astype(np.int32), mask=number < 0)
-            columns.append(pa.DictionaryArray.from_arrays(index, self._sets))
-        columns += [pa.array(array, pa.float32(), mask=np.isnan(array)) for array in numbers]
+            index = pa.array(rows.number.astype(np.int32), mask=rows.number < 0)
+            columns.append(pa.DictionaryArray.from_arrays(index, self.sets))
+        columns += [pa.array(array, pa.float32(), mask=np.isnan(array)) for array in rows.numbers]
         return pa.Table.from_arrays(columns, schema=self.schema)
 
-    def _arrays(self, scores: ScorerResult) -> list[Float[np.ndarray, "item track"] | None]:
-        return [scores.values, *(getattr(scores, OPTIONAL[name]) for name in self._optional)]
+    def rows(self, results: Sequence[Result]) -> "Rows":
+        """What `table` is made of. Scores of one scorer are looked at together, for most results have few of them."""
+        groups: dict[tuple[str, ...], _Group] = {}
+        parts: list[list[tuple[_Group, int]]] = []  # of each result, its place in each group
+        place = 0
+        for result in results:
+            mine = []
+            for scores in result.scores:
+                self._check(scores)
+                group = groups.setdefault((scores.key, *scores.table), _Group())
+                mine.append((group, len(group.scores)))
+                group.scores.append(scores)
+                group.places.append(place)
+                place += 1
+            parts.append(mine)
+            place += not mine
+        for group in groups.values():
+            group.pick(self._selection, self._optional)
+        items, calls, empty = ItemRows(), [], []
+        for number, mine in enumerate(parts):
+            calls += [number] * max(len(mine), 1)
+            filled = [(group, part) for group, part in mine if group.filled[part]]
+            for group, part in filled:
+                group.first_item[part] = items.count
+                items.extend(group.scores[part].table, len(group.scores[part].values))
+            if not filled:
+                empty.append(len(calls) - 1)
+        columns = [group.columns(int(self._first[group.scores[0].key])) for group in groups.values()]
+        none = [np.full(len(empty), -1)] * 3 + [np.full(len(empty), _BLANK)] * len(self.numbers)
+        columns.append([np.array(empty, np.int64), *none])
+        places, *joined = (np.concatenate(column) for column in zip(*columns, strict=True))
+        order = np.argsort(places, kind="stable")
+        item, track, number, *numbers = (column[order] for column in joined)
+        call = np.array(calls, np.int64)[places[order]]
+        return Rows(call_table([result.call for result in results]), items.table(), call, item, track, number, numbers)
 
     def _check(self, scores: ScorerResult) -> None:
         if scores.key not in self._first:
@@ -162,6 +177,48 @@ class Tidy:
                 f"scorer {scores.key!r} has values of shape {scores.values.shape}, but {tracks} tracks and item "
                 f"columns of lengths {lengths or 1}; expected a row for each item and a column for each track"
             )
+
+
+@dataclasses.dataclass(frozen=True)
+class Rows:
+    """Tables of alleles and items, and for each row its allele, item, track and set (-1: none) and its numbers."""
+
+    calls: pa.Table
+    items: pa.Table
+    call: Int[np.ndarray, " row"]
+    item: Int[np.ndarray, " row"]
+    track: Int[np.ndarray, " row"]
+    number: Int[np.ndarray, " row"]
+    numbers: Sequence[Float[np.ndarray, " row"]]
+
+
+class _Group:
+    """Results of one scorer with items of the same columns, one after the other."""
+
+    def __init__(self):
+        self.scores: list[ScorerResult] = []
+        self.places: list[int] = []  # among all results of all scorers
+
+    def pick(self, selection: RowSelection, optional: Sequence[str]) -> None:
+        """Chooses rows; `filled` tells which results have any."""
+        sizes = [len(one.values) for one in self.scores]
+        table = {}
+        if "gene_strand" in self.scores[0].table:
+            table = {"gene_strand": np.concatenate([np.asarray(one.table["gene_strand"]) for one in self.scores])}
+        arrays = {name: _joined(self.scores, name) for name in ("values", *OPTIONAL.values())}
+        whole = dataclasses.replace(self.scores[0], table=table, **arrays)
+        self._item, self._track, self._number = selection.pick(whole, ~_not_applicable(whole))
+        names = ["values", *(OPTIONAL[name] for name in optional)]
+        self._numbers = [_numbers(arrays[name], self._item, self._track) for name in names]
+        self._part = np.repeat(np.arange(len(sizes)), sizes)[self._item]
+        self._begin = np.cumsum(sizes) - sizes
+        self.filled = (np.bincount(self._part, minlength=len(sizes)) > 0).tolist()
+        self.first_item = np.zeros(len(sizes), np.int64)  # in the table of items: to be filled in
+
+    def columns(self, first_track: int) -> list[Shaped[np.ndarray, " row"]]:
+        """Place, item, track and set of each row, and its numbers."""
+        item = self._item + (self.first_item - self._begin)[self._part]
+        return [np.array(self.places)[self._part], item, first_track + self._track, self._number, *self._numbers]
 
 
 class ItemRows:
@@ -210,6 +267,15 @@ def _not_applicable(scores: ScorerResult) -> Bool[np.ndarray, "item track"]:
         return np.zeros_like(missing)
     gene, track = np.asarray(scores.table["gene_strand"])[:, None], scores.tracks["strand"].values[None]
     return missing & (gene != track) & (track != ".")
+
+
+def _joined(scores: Sequence[ScorerResult], name: str) -> Float[np.ndarray, "item track"] | None:
+    """One array of all results; NaN where a result has none, None if no one has."""
+    arrays = [getattr(one, name) for one in scores]
+    if all(array is None for array in arrays):
+        return None
+    blank = [np.full(one.values.shape, _BLANK) if a is None else a for one, a in zip(scores, arrays, strict=True)]
+    return np.concatenate(blank)
 
 
 def _numbers(
