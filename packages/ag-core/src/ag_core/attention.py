@@ -49,7 +49,9 @@ def rotate(
     return jnp.stack([even * cosine - odd * sine, odd * cosine + even * sine], axis=-1).reshape(x.shape)
 
 
-def pick(x: Float[Array, "batch position channel"], rows: Int[Array, "batch wanted"]) -> Float[Array, "batch wanted channel"]:
+def pick(
+    x: Float[Array, "batch position channel"], rows: Int[Array, "batch wanted"]
+) -> Float[Array, "batch wanted channel"]:
     """Some rows of each example."""
     return jnp.take_along_axis(x, rows[..., None], axis=1)
 

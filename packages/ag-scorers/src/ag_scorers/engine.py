@@ -300,10 +300,8 @@ class Engine:
             self._known = key, reference(self.model.backbone, jnp.asarray(codes), self.organism, dtype)
         return self._known[1]
 
-    def _reference_rows(
-        self, references: Sequences, rows: Rows, size: int, reverse: bool
-    ) -> ReferenceRows | None:
-        """What the one REF says where scorers read, remembered for the next batch; None where it is too much to keep."""
+    def _reference_rows(self, references: Sequences, rows: Rows, size: int, reverse: bool) -> ReferenceRows | None:
+        """What the one REF says where scorers read, kept for the next batch; None where it is too much to keep."""
         if size * rows.starts.size > self.window // TOKEN * MOST_KEPT:
             return None
         leaves, structure = jax.tree.flatten(rows)

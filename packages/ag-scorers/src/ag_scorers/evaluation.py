@@ -318,9 +318,7 @@ class _View:
         return turn(predictions, self.organisms)
 
 
-def _junctions(
-    view: _View, ref: Sites, which: Int[Array, " job"], sites: SiteMasks
-) -> tuple[Predictions, Predictions]:
+def _junctions(view: _View, ref: Sites, which: Int[Array, " job"], sites: SiteMasks) -> tuple[Predictions, Predictions]:
     """Junctions of both alleles between the same sites, chosen among the rows that were decoded for that.
 
     `view` is that of ALT; `which` tells the reference of each job.
