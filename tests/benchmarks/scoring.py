@@ -89,16 +89,17 @@ def make_job(engine: Engine, variant: Variant, interval: Interval):
 
 
 def partial_flops(engine: Engine, variant: Variant, interval: Interval) -> float:
-    """Of the program that scores one more SNV on a known interval."""
+    """Of the program that scores one more SNV on a known interval, of which REF has been read."""
     (batch,) = make_batches([make_job(engine, variant, interval)], 1)
     masks, sites = batch.masks(engine.scorers)
     (job,) = batch.jobs
     alternatives = Alternatives(job.codes[1:], np.array([job.first]), np.array([False]))
     selections = {name: engine.selection(name) for name in engine.tables}
-    scorers, size = tuple(engine.scorers.values()), batch.readings[0].shape.size
-    rest = (engine.organism, batch.rows(), selections, scorers, masks, sites, size, job.change, False, False)
-    arguments = engine.model, engine._references(batch), alternatives, *rest
-    return flops_of(score_rows, *arguments)
+    scorers, size, rows = tuple(engine.scorers.values()), batch.readings[0].shape.size, batch.rows()
+    references = engine._references(batch)
+    known = engine._reference_rows(references, rows, size, False)
+    rest = (engine.organism, rows, selections, scorers, masks, sites, size, job.change, False, False)
+    return flops_of(score_rows, engine.model, references, known, alternatives, *rest)
 
 
 def flops_of(function, *arguments) -> float:

@@ -9,6 +9,7 @@ import dataclasses
 import difflib
 import os
 from collections.abc import Collection
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -62,6 +63,7 @@ class Annotation:
                 for key in {gene_id, gene_id.partition(".")[0]}:
                     places[key].append((name, gene))
         self._places = dict(places)
+        self._last: tuple[Any, GeneMask, GeneTable] | None = None
 
     def __repr__(self) -> str:
         genes = sum(len(chromosome.genes["gene_id"]) for chromosome in self._chromosomes.values())
@@ -75,6 +77,16 @@ class Annotation:
         A start on '-' is the transcript's End. The table has gene_id, gene_name, gene_type, gene_strand,
         gene_start, gene_end (0-based half-open) and chromosome. Raises InputError for more than 256 genes.
         """
+        # Variants of one window come one after the other.
+        key = interval, gene_types if gene_types is None or isinstance(gene_types, str) else tuple(gene_types)
+        last = self._last
+        if last is None or last[0] != key:
+            mask, table = self._exon_masks(interval, gene_types)
+            mask.flags.writeable = False
+            self._last = last = key, mask, table
+        return last[1], dict(last[2])
+
+    def _exon_masks(self, interval: Interval, gene_types: Collection[str] | str | None) -> tuple[GeneMask, GeneTable]:
         if (chromosome := self._find(interval.chromosome)) is None:
             return _blank(interval, 0), _no_genes()
         inside = slice(*np.searchsorted(chromosome.tss, (interval.start, interval.end)))

@@ -3,13 +3,13 @@
 import dataclasses
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import numpy as np
 from ag_core.config import TOKEN
 from ag_core.interfaces import AbstractScorer
-from ag_core.layout import Layout
+from ag_core.layout import Layout, merge
 
 from ag_scorers.alleles import SiteMasks
 from ag_scorers.jobs import Job
@@ -81,7 +81,7 @@ def _restrict(scorer: AbstractScorer, masks: Any, layouts: Mapping[str, Layout])
     mine = {name: layouts[name] for name in scorer.modalities if name in layouts}
     if all(layout.is_whole for layout in mine.values()):
         return masks
-    return scorer.restrict(masks, mine)
+    return type(scorer).restrict(scorer, masks, mine)  # as in jobs
 
 
 def _stack(trees: Sequence[Any]) -> Any:
@@ -106,7 +106,7 @@ def make_batches(jobs: Iterable[Job], size: int, shapes: Shapes | None = None) -
         for cluster, need in _clusters(window):
             if len(cluster) < _FEW:
                 for job in cluster:
-                    own = need if len(cluster) == 1 else need_of([job])
+                    own = need if len(cluster) == 1 else _Wanted.by(job).need(job)
                     reading = own.reading(shapes.choose(own))
                     alone.setdefault((*_key(job), reading.shape), []).append((job, reading))
                 continue
@@ -138,37 +138,55 @@ def _parts(jobs: Sequence[Any], size: int) -> Iterator[tuple[tuple[Any, ...], in
         begin += count
 
 
-def need_of(jobs: Sequence[Job]) -> Need:
-    """What jobs of one window need together."""
-    first = jobs[0]
-    sites: list[tuple[int, int]] = [span for job in jobs if job.sites is not None for span in job.sites.spans()]
-    wants: Mapping[str, Spans] = union_of(job.wants or {} for job in jobs)
-    return find_need(
-        first.codes.shape[1],
-        wants,
-        first.resolutions,
-        sites=sites,
-        with_sites=first.sites is not None,
-        everything=first.everything,
-        reverse=first.reverse,
-    )
+class _Wanted(NamedTuple):
+    """What jobs of one window want together: rows of modalities, and rows in which splice sites are looked for."""
+
+    wants: Mapping[str, Spans]
+    sites: Sequence[tuple[int, int]]
+
+    @classmethod
+    def by(cls, job: Job) -> "_Wanted":
+        return cls(job.wants or {}, () if job.sites is None else job.sites.spans())
+
+    def __or__(self, other: "_Wanted") -> "_Wanted":
+        # Merged at once: these grow with the place that they cover, not with the number of jobs.
+        end = max((end for spans in (self.sites, other.sites) for _, end in spans), default=0)
+        wants = {
+            name: None if spans is None else merge(spans, max((end for _, end in spans), default=0))
+            for name, spans in union_of([self.wants, other.wants]).items()
+        }
+        return _Wanted(wants, merge([*self.sites, *other.sites], end))
+
+    def need(self, job: Job) -> Need:
+        """What must be computed; `job` is any of the jobs."""
+        return find_need(
+            job.codes.shape[1],
+            self.wants,
+            job.resolutions,
+            sites=self.sites,
+            with_sites=job.sites is not None,
+            everything=job.everything,
+            reverse=job.reverse,
+        )
 
 
 def _clusters(jobs: list[Job]) -> Iterator[tuple[list[Job], Need]]:
     """Jobs of one window by place, together as long as that is cheap."""
     cluster: list[Job] = []
-    together, most = None, 0.0
+    wanted, together, most = _Wanted({}, ()), None, 0.0
     for job in sorted(jobs, key=lambda job: job.first):
-        own = need_of([job])
-        if cluster:
-            joined = need_of([*cluster, job])
+        mine = _Wanted.by(job)
+        own = mine.need(job)
+        if together is not None:
+            more = wanted | mine
+            joined = more.need(job)
             most_now = max(most, own.shape.cost)
             if joined.shape.cost <= _MORE * most_now + joined.total / 12:  # about what the tower costs
-                cluster, together, most = [*cluster, job], joined, most_now
+                cluster.append(job)
+                wanted, together, most = more, joined, most_now
                 continue
-            assert together is not None
             yield cluster, together
-        cluster, together, most = [job], own, own.shape.cost
+        cluster, wanted, together, most = [job], mine, own, own.shape.cost
     if together is not None:
         yield cluster, together
 

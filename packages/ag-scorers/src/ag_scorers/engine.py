@@ -317,7 +317,7 @@ class Engine:
             mine: Outcome = jax.tree.map(lambda x: x[index], outcome)
             if not mine.finite:
                 raise NotFiniteError(f"the model predicts NaN or infinity where {key} reads")
-            values, table = scorer.rows(mine.scores, items, self.tables)
+            values, table = type(scorer).rows(scorer, mine.scores, items, self.tables)  # as in jobs
             extra = {}
             if mine.alleles is not None:
                 tracks = self.tables[scorer.modality]
