@@ -4,7 +4,7 @@ import os
 import pathlib
 
 # Most of the time goes into compiling small programs that run once; read when the backend starts.
-os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=1 --xla_llvm_disable_expensive_passes=true")
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false")
 
 import equinox as eqx
 import jax
@@ -22,7 +22,7 @@ settings.load_profile("ours")
 
 
 def pytest_configure(config):
-    """Compiled programs are kept: many tests compile the same one, and so does the next run.
+    """Compiled programs are kept for the next run.
 
     Each process has a folder of its own, since files of the cache are not written in one go.
     """
