@@ -29,6 +29,7 @@ def pytest_configure(config):
     folder = config.cache.mkdir("programs") / os.environ.get("PYTEST_XDIST_WORKER", "main")
     jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
+    jax.config.update("jax_compilation_cache_max_size", 2**30)
 
 
 def pytest_addoption(parser):
