@@ -21,17 +21,6 @@ settings.register_profile("ours", deadline=None)
 settings.load_profile("ours")
 
 
-def pytest_configure(config):
-    """Compiled programs are kept for the next run.
-
-    Each process has a folder of its own, since files of the cache are not written in one go.
-    """
-    folder = config.cache.mkdir("programs") / os.environ.get("PYTEST_XDIST_WORKER", "main")
-    jax.config.update("jax_compilation_cache_dir", str(folder))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
-    jax.config.update("jax_compilation_cache_max_size", 2**30)
-
-
 def pytest_addoption(parser):
     parser.addoption(
         "--golden",

@@ -191,7 +191,8 @@ def aggregate(
         case Aggregation.L2_DIFF:
             return jnp.sqrt(total((alt - ref) ** 2))
         case Aggregation.L2_DIFF_LOG1P:
-            return jnp.sqrt(total((jnp.log1p(alt) - jnp.log1p(ref)) ** 2))
+            # The logarithm of the ratio: 0 for equal alleles, however a compiler contracts it.
+            return jnp.sqrt(total(jnp.log1p((alt - ref) / (1 + ref)) ** 2))
         case Aggregation.ACTIVE_MEAN:
             return jnp.maximum(total(alt), total(ref)) / count
         case Aggregation.ACTIVE_SUM:
