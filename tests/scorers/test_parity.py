@@ -126,7 +126,7 @@ def test_python_gives_what_the_command_gives(erring, vcf, scored):
     want = {(key[0], key[2], *key[6:]): value for key, value in rows.items()}
     assert set(found) == set(want)
     for key, value in want.items():
-        assert found[key] == pytest.approx(value, rel=1e-4, abs=1e-6), key
+        assert found[key] == pytest.approx(value, rel=2e-4, abs=2e-5), key  # another order, another rounding
 
 
 def test_an_output_is_verified_in_the_mode_that_it_was_made_in(erring, scored, capsys):
