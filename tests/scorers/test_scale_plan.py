@@ -93,7 +93,7 @@ def test_bytes_are_foretold(world, few, tmp_path, capsys):
     for output, size in plan["output_bytes"].items():
         name = output.rpartition("/")[2].replace("{scorer}", "*")
         files = [file for path in tmp_path.glob(name) for file in (path, *path.rglob("*")) if file.is_file()]
-        files += tmp_path.glob(f"{name}.tbi")
+        files += [*tmp_path.glob(f"{name}.tbi"), *tmp_path.glob(f"{name}.json")]
         assert size == pytest.approx(sum(file.stat().st_size for file in files), rel=0.05), output
 
 
