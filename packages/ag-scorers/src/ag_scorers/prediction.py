@@ -83,12 +83,14 @@ def predict_variant(
         sites = jax.tree.map(lambda x: np.asarray(x)[None], sites)
     selections = {name: engine.selection(name) for name in engine.tables}
     outputs = _predict(engine.model, codes, engine.organism, selections, sites, interval.negative_strand)
+    # Equal alleles have equal predictions, however their rows of the batch were rounded.
+    differ = int((codes[0, 0] != codes[0, 1]).any())
     trees: list[dict[str, xr.Dataset]] = [{}, {}]
     forward = Interval(interval.chromosome, interval.start, interval.end)
     for name, values in outputs.items():
         resolution = engine.resolution(name)
         for allele in range(2):
-            one = jax.tree.map(lambda x, allele=allele: x[allele], values)
+            one = jax.tree.map(lambda x, shown=allele * differ: x[shown], values)
             if allele and align and resolution == 1 and name != JUNCTIONS:
                 one = align_alternate(one, alignment(forward, variant, interval.width))
             dataset = _dataset(jax.tree.map(np.asarray, one), engine.tables[name], interval.start)
