@@ -1,7 +1,8 @@
 """Exact partial evaluation against full evaluation: additional SNVs, isolated SNVs, saturation mutagenesis; float32.
 
 Full evaluation is one forward pass over all of the window with the heads that the scorers read, for each allele. Both
-sides run in this process on the same inputs, and their scores are compared.
+sides run in this process on the same inputs, and their scores are compared. With `--operations` nothing is run: the
+programs' operations are counted, which takes a minute and little memory at any size.
 """
 
 import argparse
@@ -18,12 +19,13 @@ from ag_core.checkpoint import Checkpoint, load, outline
 from ag_core.config import TOKEN
 from ag_core.genome import Interval, Variant
 from ag_core.model import Model, fold
+from ag_core.partial import reference
 from ag_core.sequence import one_hot
 from ag_data.annotation import read_gtf
 from ag_data.fasta import Fasta
 from ag_scorers.batches import make_batches
 from ag_scorers.engine import Engine
-from ag_scorers.evaluation import Alternatives, score_rows
+from ag_scorers.evaluation import Alternatives, read_reference, score_rows
 from ag_scorers.recommended import recommended
 from parts.flops import counted_flops
 from parts.full import fill, full_spec
@@ -104,8 +106,56 @@ def partial_flops(engine: Engine, variant: Variant, interval: Interval) -> float
 
 def flops_of(function, *arguments) -> float:
     """Of a function whose arguments are not all arrays."""
-    arrays, rest = eqx.partition(arguments, eqx.is_array)
+    arrays, rest = eqx.partition(arguments, lambda x: eqx.is_array(x) or isinstance(x, jax.ShapeDtypeStruct))
     return counted_flops(lambda arrays: function(*eqx.combine(arrays, rest)), arrays)
+
+
+def shapes_of(tree):
+    """The same tree with shapes in place of arrays."""
+    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype) if hasattr(x, "dtype") else x, tree)
+
+
+def count_operations(window: int) -> None:
+    """Operations at the published sizes, of the convolutions as they run on CPUs and as they are written."""
+    spec = full_spec(False)
+    model, plain = (shapes_of(eqx.filter_eval_shape(fold, outline(spec), fast=fast)) for fast in (True, False))
+    start = CENTER - window // 2 // TOKEN * TOKEN
+    interval = Interval("chr20", start, start + window)
+    found = {}
+    pair = engines(Checkpoint(model, spec, ""), window, 1)
+    for kind, engine in zip(("centre masks", "and gene mask"), pair, strict=True):
+        variant = snvs(engine.fasta, CENTER, CENTER + 1)[0]
+        arguments = full_arguments(engine, variant, interval)
+        full, written = (flops_of(one_allele, one, *arguments[1:]) for one in (model, plain))
+        (batch,) = make_batches([make_job(engine, variant, interval)], 1)
+        (job,), rows, shape = batch.jobs, batch.rows(), batch.readings[0].shape
+        masks, sites = batch.masks(engine.scorers)
+        selections = {name: engine.selection(name) for name in engine.tables}
+        scorers = tuple(engine.scorers.values())
+
+        def know(model, codes):
+            return reference(model.backbone, codes, engine.organism, "float32")  # noqa: B023
+
+        def read(model, known):
+            return read_reference(model, known, engine.organism, rows, selections, shape.size, window, False)  # noqa: B023
+
+        codes = jax.ShapeDtypeStruct((1, window), np.uint8)
+        known = shapes_of(eqx.filter_eval_shape(know, model, codes))
+        told = shapes_of(eqx.filter_eval_shape(read, model, known))
+        alternatives = Alternatives(job.codes[1:], np.array([job.first]), np.array([False]))
+        rest = engine.organism, rows, selections, scorers, masks, sites, shape.size, job.change, False, False
+        ref, look = flops_of(know, model, codes), flops_of(read, model, known)
+        alt = flops_of(score_rows, model, known, told, alternatives, *rest)
+        found[kind] = full, written, ref, look, alt
+        names = "full", "as written", "REF", "its rows", "ALT"
+        texts = [f"{name} {value / 1e9:,.1f}" for name, value in zip(names, found[kind], strict=True)]
+        say(f"{window:,} bp, {kind}: GFLOP {', '.join(texts)}; decodes {shape.count} x {shape.size} tokens")
+    full, written, ref, look, alt = found["centre masks"]
+    bench(f"additional_snv_operations_{window}", full / alt, GOALS["additional"])
+    bench(f"additional_snv_operations_as_written_{window}", written / alt, GOALS["additional"])
+    bench(f"saturation_operations_{window}", 193 * full / (ref + look + 192 * alt), GOALS["saturation"])
+    full, written, ref, look, alt = found["and gene mask"]
+    bench(f"isolated_snv_operations_{window}", 2 * full / (ref + look + alt), GOALS["isolated"])
 
 
 def timed(call) -> float:
@@ -202,12 +252,17 @@ def main() -> None:
         "--lengths", type=int, nargs="*", help="windows of the full-size network (default 16,384 131,072)"
     )
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--operations", action="store_true", help="only count operations, at the published sizes")
     arguments = parser.parse_args()
     warning = busy()
     say(machine("jax", "jaxlib", "numpy", "ag-core"))
     lengths = (
         arguments.lengths if arguments.lengths is not None else ([16_384] if arguments.quick else [16_384, 131_072])
     )
+    if arguments.operations:
+        for length in lengths:
+            count_operations(length)
+        return
     mini = load("mini")
     measure("mini", mini, fold(mini.model, fast=False), 16_384, 192, arguments.repeats)
     if lengths:
