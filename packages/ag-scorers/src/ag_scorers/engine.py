@@ -302,12 +302,13 @@ class Engine:
 
     def _reference_rows(self, references: Sequences, rows: Rows, size: int, reverse: bool) -> ReferenceRows | None:
         """What the one REF says where scorers read, kept for the next batch; None where it is too much to keep."""
-        if size * rows.starts.size > self.window // TOKEN * MOST_KEPT:
+        tokens = references.tokens.shape[1]  # of the interval: not always as long as the engine's window
+        if size * rows.starts.size > tokens * MOST_KEPT:
             return None
         leaves, structure = jax.tree.flatten(rows)
         key = structure, size, reverse, *(leaf.tobytes() for leaf in leaves)
         if self._known_rows is None or self._known_rows[0] != key:
-            given = self.organism, rows, self._selections, size, self.window, reverse
+            given = self.organism, rows, self._selections, size, tokens * TOKEN, reverse
             self._known_rows = key, read_reference(self.model, references, *given)
         return self._known_rows[1]
 
