@@ -14,7 +14,6 @@ os.environ.setdefault(
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import settings
@@ -34,6 +33,24 @@ def pytest_addoption(parser):
         help="folder of golden files (default: ../shared/golden/open, else the bundled ones)",
     )
     parser.addoption("--shared", default=None, help="folder of the large real data sets (default: ../shared/data)")
+
+
+# Programs since caches were last emptied.
+_compiled = [0]
+
+
+@jax.monitoring.register_event_duration_secs_listener
+def _count_programs(event, *_, **__):
+    _compiled[0] += event.endswith("backend_compile_duration")
+
+
+@pytest.fixture(autouse=True)
+def _few_programs():
+    """Keeps jax from slowing down: with thousands of programs in its caches, each new one takes five times as long."""
+    yield
+    if _compiled[0] > 1000:
+        jax.clear_caches()
+        _compiled[0] = 0
 
 
 @pytest.fixture(scope="session")
@@ -67,8 +84,8 @@ def randomise():
             if not (eqx.is_inexact_array(leaf) or isinstance(leaf, jax.ShapeDtypeStruct)):
                 return leaf
             if getattr(path[-1], "name", "") in ("scale", "second_moment"):
-                return jnp.asarray(random.uniform(0.5, 1.5, leaf.shape), jnp.float32)
-            return jnp.asarray(random.normal(0, 0.2, leaf.shape), jnp.float32)
+                return jax.device_put(random.uniform(0.5, 1.5, leaf.shape).astype(np.float32))
+            return jax.device_put(random.normal(0, 0.2, leaf.shape).astype(np.float32))
 
         def constant(leaf):
             return type(leaf).__name__ == "Constant"

@@ -67,13 +67,13 @@ def check_loss_functions(golden: Golden) -> None:
     for key in golden.keys("grad"):
         if key.startswith("multinomial"):
             weight, segment = re.fullmatch(r"multinomial_w(\d+)_seg(\d+)", key).groups()
-            function = multinomial(float(weight), int(segment))
+            function = jax.jit(multinomial(float(weight), int(segment)))
             for part, value in function(x["y_pred"]).items():
                 golden.compare(f"{key}/{part}", value)
-            golden.compare(key, jax.grad(lambda p, f=function: f(p)["loss"])(x["y_pred"]), "grad")
+            golden.compare(key, jax.jit(jax.grad(lambda p, f=function: f(p)["loss"]))(x["y_pred"]), "grad")
             continue
         of, function = functions[key]
-        value, gradient = jax.value_and_grad(function)(x[of])
+        value, gradient = jax.jit(jax.value_and_grad(function))(x[of])
         golden.compare(key, value)
         golden.compare(key, gradient, "grad")
 
@@ -105,7 +105,7 @@ def check_head_losses(golden: Golden) -> None:
             parts = head.loss(p | constants, targets, organism)
             return parts["loss"], parts
 
-        (_, parts), gradients = jax.value_and_grad(loss, has_aux=True)(predictions)
+        (_, parts), gradients = jax.jit(jax.value_and_grad(loss, has_aux=True))(predictions)
         for key in golden.keys(f"out/{name}"):
             golden.compare(f"{name}/{key}", parts[key])
         for key in golden.keys(f"grad/{name}"):
@@ -130,7 +130,8 @@ def check_real_segments(golden: Golden) -> None:
             f"scaled_predictions_{r}bp": jnp.float32(np.abs(noise(f"np{modality}{r}", length // r, count)) + 0.02)
             for r in head.resolutions
         }
-        parts = head.loss(predictions, {"signal": jnp.asarray(targets, jnp.float32)}, jnp.zeros(1, jnp.int32))
+        signal = {"signal": jnp.asarray(targets, jnp.float32)}
+        parts = eqx.filter_jit(head.loss)(predictions, signal, jnp.zeros(1, jnp.int32))
         for key in golden.keys(f"out/{modality}"):
             golden.compare(f"{modality}/{key}", parts[key])
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -36,6 +37,7 @@ def run_both(golden: Golden, module: Any, prefix: str, call: Callable[..., dict[
     """Loads the golden's parameters into `module`, then compares float32 and, where recorded, bfloat16."""
     module = load_official(module, golden.parameters(), prefix)
     inputs = {key: jnp.asarray(value) for key, value in golden.inputs().items()}
+    call = eqx.filter_jit(call)  # as models run, and many times faster to compile than each operation by itself
     for key, got in call(module, **inputs).items():
         golden.compare(key, got)
     if golden.keys("out_bf16"):

@@ -236,22 +236,23 @@ def test_interruption_leaves_nothing_behind(world, scored, tmp_path, monkeypatch
     def interrupt(self, batch):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("ag_scorers.engine.Engine._compute", interrupt)
+    monkeypatch.setattr("ag_scorers.engine.Engine._begin", interrupt)
     assert run(arguments(world, scored[0], tmp_path / "never.parquet")) == 130
     assert not list(tmp_path.iterdir())
 
 
-def test_a_variant_that_fails_does_not_take_others_along(world, scored, tmp_path, monkeypatch):
+@pytest.mark.parametrize("when", ["_begin", "_end"])  # a device may tell of it late
+def test_a_variant_that_fails_does_not_take_others_along(world, scored, tmp_path, monkeypatch, when):
     from ag_scorers.engine import Engine
 
-    compute = Engine._compute
+    compute = getattr(Engine, when)
 
-    def fail_one(self, batch):
+    def fail_one(self, batch, *begun):
         if any(job.call.position == PLACES[1] for job in batch.jobs):
             raise MemoryError("planted")
-        return compute(self, batch)
+        return compute(self, batch, *begun)
 
-    monkeypatch.setattr(Engine, "_compute", fail_one)
+    monkeypatch.setattr(Engine, when, fail_one)
     output = tmp_path / "partly.parquet"
     assert run(arguments(world, scored[0], output)) == 0
     rows = pq.read_table(output).to_pylist()

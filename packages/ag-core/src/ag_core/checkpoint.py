@@ -217,7 +217,9 @@ def fill(model: Model, arrays: ArrayFile, precision: Precision = Precision.FLOAT
         name = jax.tree_util.keystr(path, simple=True, separator=".")
         if name in expected:
             dtype = precision.value if jnp.issubdtype(leaf.dtype, jnp.inexact) else leaf.dtype
-            # Cast before it reaches the device, and wait: else copies of many arrays pile up.
-            leaf = jax.block_until_ready(jnp.asarray(arrays.read(name).astype(dtype, copy=False)))
+            # Cast before it reaches the device, and wait: else copies of many arrays pile up. `jnp.asarray` would
+            # compile a program for each shape.
+            array = arrays.read(name).astype(dtype, copy=False)
+            leaf = jax.block_until_ready(jax.device_put(array, may_alias=False))
         leaves.append(leaf)
     return jax.tree_util.tree_unflatten(structure, leaves)

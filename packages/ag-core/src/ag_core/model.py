@@ -108,6 +108,14 @@ def _pin_predictions(predictions: PyTree[Array], mesh: Mesh | None) -> PyTree[Ar
     return jax.tree.map(place, predictions)
 
 
+@eqx.filter_jit  # one small program for each shape
+def _fold_one(node: StandardizedConv, fast: bool) -> Conv | WinogradConv:
+    kernel = node.kernel()
+    if fast and kernel.shape[0] == WIDTH and kernel.dtype == jnp.float32:
+        return WinogradConv.from_kernel(kernel, node.bias)
+    return Conv(kernel, node.bias)
+
+
 def fold(model: PyTree, *, fast: bool | None = None) -> PyTree:
     """Replaces weight-standardised convolutions by plain ones: for inference, when weights no longer change.
 
@@ -118,12 +126,7 @@ def fold(model: PyTree, *, fast: bool | None = None) -> PyTree:
         fast = jax.default_backend() == "cpu" and jax.device_count() == 1
 
     def convert(node):
-        if not isinstance(node, StandardizedConv):
-            return node
-        kernel = node.kernel()
-        if fast and kernel.shape[0] == WIDTH and kernel.dtype == jnp.float32:
-            return WinogradConv.from_kernel(kernel, node.bias)
-        return Conv(kernel, node.bias)
+        return _fold_one(node, bool(fast)) if isinstance(node, StandardizedConv) else node
 
     return jax.tree.map(convert, model, is_leaf=lambda node: isinstance(node, StandardizedConv))
 

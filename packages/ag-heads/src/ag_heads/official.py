@@ -6,7 +6,7 @@ Source: spec/model.md sections 3.1 (heads), 4 (names and shapes) and 5 (files).
 import os
 import pathlib
 
-import jax.numpy as jnp
+import jax
 import numpy as np
 from ag_core.array_file import require_finite
 from ag_core.checkpoint import SPEC_FILE, array_names, check_arrays, open_checkpoint, outline, write
@@ -98,6 +98,6 @@ def export_tree(name: str | os.PathLike, target: str | os.PathLike) -> ModelSpec
             names = official_names(model)
         except InputError as error:
             raise InputError(f"model {spec.name!r} cannot be exported: {error}") from error
-        tree = {path: jnp.asarray(arrays.read(ours).reshape(shape)) for path, (ours, shape) in names.items()}
+        tree = {path: jax.device_put(arrays.read(ours).reshape(shape)) for path, (ours, shape) in names.items()}
     write_tree(pathlib.Path(target), tree)
     return spec

@@ -6,7 +6,7 @@ are still there) are separate; only scores travel back. Each variant is computed
 """
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import equinox as eqx
@@ -24,6 +24,7 @@ from ag_data.fasta import Fasta
 from ag_data.variants import Call, Status
 from jaxtyping import Array, Int, PyTree
 
+from ag_scorers.ahead import ahead
 from ag_scorers.batches import Batch, batched, make_batches
 from ag_scorers.evaluation import (
     Alternatives,
@@ -44,6 +45,8 @@ from ag_scorers.selection import choose_tracks
 SMALL = 16_384
 # Bases of windows looked at together, so that calls of one window, and of equal shapes, are computed together.
 CHUNK_BASES = 1 << 23
+# In longer windows the device takes so long, and so much memory, that one batch waits for the other.
+MOST_AHEAD = 1 << 17
 # Up to so large a part of a window, what REF says is kept for the next ALT.
 MOST_KEPT = 0.5
 # How a user gives a resource that a scorer needs.
@@ -218,7 +221,8 @@ class Engine:
             jobs.append(self._jobs.make(number, call, self.interval(variant) if interval is None else interval))
         scores: dict[int, tuple[ScorerResult, ...]] = {}
         for batch in make_batches(jobs, self.batch_size):
-            scores |= {job.number: mine for job, mine in zip(batch.jobs, self._compute(batch), strict=True)}
+            found = self._end(batch, self._begin(batch))
+            scores |= {job.number: mine for job, mine in zip(batch.jobs, found, strict=True)}
         return [scores[number] for number in range(len(jobs))]
 
     def run(self, calls: Iterable[Call]) -> Iterator[Result]:
@@ -228,36 +232,65 @@ class Engine:
         last bit, depends on the calls of this run alone.
         """
         shapes = Shapes(self.window // TOKEN)
-        for chunk in batched(calls, min(max(CHUNK_BASES // self.window, 8), 256)):
-            results: dict[int, Result] = {}
-            jobs: list[Job] = []
-            for number, call in enumerate(chunk):
-                if call.status is not Status.SCORED or call.variant is None:
-                    results[number] = Result(call)
-                    continue
-                try:
-                    jobs.append(self._jobs.make(number, call, self.interval(call.variant)))
-                except Exception as error:  # a scorer may be anybody's: the call fails, the run goes on
-                    results[number] = _failed(call, f"{type(error).__name__}: {error}")
-            for batch in make_batches(jobs, self.batch_size, shapes):
-                results |= self._run_batch(batch)
-            yield from (results[number] for number in range(len(chunk)))
+        chunks = batched(calls, min(max(CHUNK_BASES // self.window, 8), 256))
+        for results, jobs in ahead(self._ready(chunk) for chunk in chunks):
+            for finished in self._run_batches(make_batches(jobs, self.batch_size, shapes)):
+                results |= finished
+            yield from (results[number] for number in range(len(results)))
 
-    def _run_batch(self, batch: Batch) -> dict[int, Result]:
+    def _ready(self, chunk: Sequence[Call]) -> tuple[dict[int, Result], list[Job]]:
+        """What is to be computed for some calls, and the results of those for which nothing is."""
+        results: dict[int, Result] = {}
+        jobs: list[Job] = []
+        for number, call in enumerate(chunk):
+            if call.status is not Status.SCORED or call.variant is None:
+                results[number] = Result(call)
+                continue
+            try:
+                jobs.append(self._jobs.make(number, call, self.interval(call.variant)))
+            except Exception as error:  # a scorer may be anybody's: the call fails, the run goes on
+                results[number] = _failed(call, f"{type(error).__name__}: {error}")
+        return results, jobs
+
+    def _run_batches(self, batches: Iterable[Batch]) -> Iterator[dict[int, Result]]:
+        """Results of each batch; the device computes the next one while those of the last are put together."""
+        begun: tuple[Batch, list[Outcome] | Exception] | None = None
+        for batch in batches:
+            if begun is not None and self.window > MOST_AHEAD:
+                yield self._end_batch(*begun)
+                begun = None
+            now = batch, self._begin_batch(batch)
+            if begun is not None:
+                yield self._end_batch(*begun)
+            begun = now
+        if begun is not None:
+            yield self._end_batch(*begun)
+
+    def _begin_batch(self, batch: Batch) -> list[Outcome] | Exception:
         try:
-            scores = self._compute(batch)
+            return self._begin(batch)
+        except Exception as error:  # told when the batch ends
+            return error
+
+    def _end_batch(self, batch: Batch, begun: list[Outcome] | Exception) -> dict[int, Result]:
+        try:
+            if isinstance(begun, Exception):
+                raise begun
+            scores = self._end(batch, begun)
             return {job.number: Result(job.call, mine) for job, mine in zip(batch.jobs, scores, strict=True)}
         except Exception as error:  # out of memory, say: one bad variant must not take the others along
             if len(batch.jobs) == 1:
                 (job,) = batch.jobs
                 if isinstance(error, NotFiniteError) and batch.readings is not None:  # once more, the plain way
-                    return self._run_batch(Batch((dataclasses.replace(job, wants=None),), None))
+                    once_more = Batch((dataclasses.replace(job, wants=None),), None)
+                    return self._end_batch(once_more, self._begin_batch(once_more))
                 return {job.number: _failed(job.call, f"{type(error).__name__}: {error}")}
-            singles = (self._run_batch(one) for job in batch.jobs for one in make_batches([job], 1))
-            return {number: result for results in singles for number, result in results.items()}
+            singles = (one for job in batch.jobs for one in make_batches([job], 1))
+            results = (self._end_batch(one, self._begin_batch(one)) for one in singles)
+            return {number: result for found in results for number, result in found.items()}
 
-    def _compute(self, batch: Batch) -> list[tuple[ScorerResult, ...]]:
-        """Results of each job. Raises NotFiniteError when a model predicts NaN or infinity."""
+    def _begin(self, batch: Batch) -> list[Outcome]:
+        """Sends a batch to the device, which may still be at work on it when this returns."""
         scorers = tuple(self.scorers.values())
         masks, sites = batch.masks(self.scorers)
         given = self._selections, scorers, masks, sites
@@ -265,28 +298,30 @@ class Engine:
             codes = np.stack([job.codes for job in batch.filled])
             reverse = batch.jobs[0].reverse
             stitch = batch.stitch()
-            outcomes = score_everywhere(self.model, codes, self.organism, *given, stitch, reverse, self.alleles)
-        else:
-            alternatives = Alternatives(
-                np.stack([job.codes[1] for job in batch.filled]),
-                np.array([job.first for job in batch.filled], np.int32),
-                np.array([np.array_equal(*job.codes) for job in batch.filled]),
-            )
-            references, rows, size = self._references(batch), batch.rows(), batch.readings[0].shape.size
-            reverse = batch.jobs[0].reverse
-            outcomes = score_rows(
-                self.model,
-                references,
-                self._reference_rows(references, rows, size, reverse) if batch.shared else None,
-                alternatives,
-                self.organism,
-                rows,
-                *given,
-                size,
-                batch.jobs[0].change,
-                reverse,
-                self.alleles,
-            )
+            return score_everywhere(self.model, codes, self.organism, *given, stitch, reverse, self.alleles)
+        alternatives = Alternatives(
+            np.stack([job.codes[1] for job in batch.filled]),
+            np.array([job.first for job in batch.filled], np.int32),
+            np.array([np.array_equal(*job.codes) for job in batch.filled]),
+        )
+        references, rows, size = self._references(batch), batch.rows(), batch.readings[0].shape.size
+        reverse = batch.jobs[0].reverse
+        return score_rows(
+            self.model,
+            references,
+            self._reference_rows(references, rows, size, reverse) if batch.shared else None,
+            alternatives,
+            self.organism,
+            rows,
+            *given,
+            size,
+            batch.jobs[0].change,
+            reverse,
+            self.alleles,
+        )
+
+    def _end(self, batch: Batch, outcomes: list[Outcome]) -> list[tuple[ScorerResult, ...]]:
+        """Results of each job, once the device is done. Raises NotFiniteError when a model predicts NaN or infinity."""
         outcomes = jax.tree.map(np.asarray, jax.block_until_ready(outcomes))
         return [self._finish(job, outcomes, i) for i, job in enumerate(batch.jobs)]
 
