@@ -220,12 +220,12 @@ def test_readings_hold_what_is_wanted(data):
     """Whatever shape serves: every wanted row is in its layout, and its token is decoded."""
     total, spans = 64, st.lists(st.tuples(st.integers(0, 8190), st.integers(1, 900)).map(lambda x: (x[0], x[0] + x[1])))
     resolutions = {"fine": 1, "coarse": 128}
-    shapes = Shapes(total)
+    shapes = Shapes(total, data.draw(st.sampled_from([4.0, 1000.0])))
     for _ in range(3):
         wants = {"fine": data.draw(spans), "coarse": [(a // 128, b // 128 + 1) for a, b in data.draw(spans)]}
         reverse = data.draw(st.booleans())
         need = find_need(total * 128, wants, resolutions, reverse=reverse)
-        reading = need.reading(shapes.choose(need))
+        reading = need.reading(shapes.whole(need) if data.draw(st.booleans()) else shapes.choose(need))
         decoded = (reading.rows.starts[:, None] + np.arange(reading.shape.size)).ravel()
         for name, resolution in resolutions.items():
             layout = reading.layouts[name]
@@ -240,3 +240,27 @@ def test_readings_hold_what_is_wanted(data):
             if reverse:
                 seen = total - 1 - seen[::2]
             assert (seen[places * resolution // 128] == tokens).all()
+
+
+def test_a_new_shape_waits_until_it_pays():
+    total = 128
+    needs = [
+        find_need(total * 128, {"fine": [(at * 1280, at * 1280 + 300) for at in range(count)]}, {"fine": 1})
+        for count in (1, 3, 6, 9)
+    ]
+    assert len({need.shape for need in needs}) == 4
+    free = Shapes(total, 16.0)
+    assert [free.choose(need) for need in needs] == [need.shape for need in needs]
+    dear = Shapes(total, 1000.0)
+    assert dear.dear
+    assert not free.dear
+    assert dear.choose(needs[0]) == needs[0].shape, "something must be compiled in any case"
+    assert dear.choose(needs[1]) == dear.whole(needs[1])
+    asked = 0
+    while dear.choose(needs[1], jobs=16) == dear.whole(needs[1]):
+        asked += 16
+        assert asked < 1000 * total, "it never pays"
+    wasted = asked * (dear.whole(needs[1]).cost - needs[1].shape.cost)
+    assert 0.9 * 1000 * total < wasted < 1000 * total
+    assert dear.choose(needs[1]) == needs[1].shape, "once there, it is used"
+    assert dear.choose(needs[2]) == dear.whole(needs[2]), "and the next one waits again"

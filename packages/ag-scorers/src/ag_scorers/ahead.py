@@ -11,7 +11,7 @@ T = TypeVar("T")
 def ahead(values: Iterator[T]) -> Iterator[T]:
     """The same values in the same order; what making one raises is raised where it would have come.
 
-    At most one value is made too early. Closing this iterator waits for it; `values` is then nobody's, and may be closed.
+    At most one value is made too early. Closing this iterator waits for it.
     """
     with ThreadPoolExecutor(1, "ag-ahead") as pool:
 

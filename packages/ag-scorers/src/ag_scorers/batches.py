@@ -110,13 +110,15 @@ def make_batches(jobs: Iterable[Job], size: int, shapes: Shapes | None = None) -
                     reading = own.reading(shapes.choose(own))
                     alone.setdefault((*_key(job), reading.shape), []).append((job, reading))
                 continue
-            reading = need.reading(shapes.choose(need))
+            reading = need.reading(shapes.choose(need, len(cluster)))
             alike: dict[Any, list[Job]] = {}
             for job in cluster:
                 alike.setdefault(_key(job), []).append(job)
             for together in alike.values():
                 for part, padded in _parts(together, size):
-                    yield Batch(part, (reading,), padded)
+                    # Those that are left over have one program for all shapes, where another would be dear.
+                    whole = need.reading(shapes.whole(need)) if padded == 1 < size and shapes.dear else reading
+                    yield Batch(part, (whole,), padded)
     for pairs in alone.values():
         for part, padded in _parts(pairs, size):
             together, readings = zip(*part, strict=True)

@@ -37,7 +37,7 @@ from ag_scorers.evaluation import (
 )
 from ag_scorers.jobs import Indel, Job, JobMaker
 from ag_scorers.parity import Parity, read_parity
-from ag_scorers.reading import Rows, Shapes
+from ag_scorers.reading import Rows, Shapes, price_of_program
 from ag_scorers.results import Result, ScorerResult
 from ag_scorers.selection import choose_tracks
 
@@ -172,6 +172,11 @@ class Engine:
 
         return eqx.filter_eval_shape(predict, self.model)
 
+    @property
+    def looks_at(self) -> int:
+        """Calls that are looked at together."""
+        return min(max(CHUNK_BASES // self.window, 8), 256)
+
     def interval(self, variant: Variant) -> Interval:
         """The input window of a variant."""
         window = Interval(variant.chromosome, variant.start, variant.start + 1).resize(self.window)
@@ -231,8 +236,9 @@ class Engine:
         Some are looked at together: those near each other should come one after another. What is computed, to the
         last bit, depends on the calls of this run alone.
         """
-        shapes = Shapes(self.window // TOKEN)
-        chunks = batched(calls, min(max(CHUNK_BASES // self.window, 8), 256))
+        tokens = self.window // TOKEN
+        shapes = Shapes(tokens, price_of_program(self.model, tokens))
+        chunks = batched(calls, self.looks_at)
         for results, jobs in ahead(self._ready(chunk) for chunk in chunks):
             for finished in self._run_batches(make_batches(jobs, self.batch_size, shapes)):
                 results |= finished

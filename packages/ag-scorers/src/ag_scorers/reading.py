@@ -9,11 +9,12 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+import jax
 import numpy as np
 from ag_core.config import TOKEN
 from ag_core.layout import NOWHERE, Layout, merge
 from ag_core.spans import HALO_COST, Pieces, bucket, choose_pieces, place_pieces
-from jaxtyping import Array, Int
+from jaxtyping import Array, Int, PyTree
 
 # Rows [start, end) at a modality's resolution; None for all.
 Spans = Sequence[tuple[int, int]] | None
@@ -21,6 +22,12 @@ Spans = Sequence[tuple[int, int]] | None
 _BUCKETS = (5, 8, 12, 18, 27, 40, 64, 96, 144, 216, 324, 512)
 # How much more work a shape in use may be than a new one, which would have to be compiled.
 _WASTE = 1.5
+# So many shapes are compiled without hesitation.
+_AT_ONCE = 4
+# Unless one takes as long as so many windows.
+_DEAR = 64
+# Compiling takes as long as so many weights applied to tokens, on CPUs and on what is faster.
+_CPU, _OTHER = 1e12, 1e14
 # Nor is a part of a window worth a program of its own that saves fewer tokens than these.
 _SLACK = 40
 # With so large a share of the tokens wanted, all are taken: nothing has to be gathered.
@@ -58,25 +65,53 @@ class Shape(NamedTuple):
 
 
 class Shapes:
-    """The shapes in use: a new one is made only where none of the old ones does nearly as well."""
+    """The shapes in use. A new one has to be compiled: that waits until the old ones have wasted as much time.
 
-    def __init__(self, total: int):
-        self.total = total
+    - `total`: tokens of a window.
+    - `price`: of a new program, in full windows decoded for one variant.
+    """
+
+    def __init__(self, total: int, price: float = 16.0):
+        self.total, self.price = total, price
         self._known: list[Shape] = []
+        self._wasted = 0.0
 
-    def choose(self, need: "Need") -> Shape:
-        """A shape that a need fits in."""
-        best = need.shape
+    @property
+    def dear(self) -> bool:
+        """Whether many variants are scored in the time that a program takes to compile."""
+        return self.price >= _DEAR
+
+    def whole(self, need: "Need") -> Shape:
+        """The shape of all tokens."""
+        tokens = tuple((name, self.total) for name, _ in need.shape.tokens)
+        return Shape(1, self.total, tokens, need.shape.sites and self.total)
+
+    def choose(self, need: "Need", jobs: int = 1) -> Shape:
+        """A shape that a need fits in, of so many jobs."""
+        best, whole = need.shape, self.whole(need)
         # The tower, which runs on all tokens in any case, weighs about a twelfth of the decoder.
         most = _WASTE * (best.cost + self.total / 12) - self.total / 12
-        fitting = [shape for shape in self._known if shape.cost <= most and need.fits(shape)]
-        if fitting:
-            return min(fitting, key=lambda shape: shape.cost)
-        whole = Shape(1, self.total, tuple((name, self.total) for name, _ in best.tokens), best.sites and self.total)
+        fitting = [shape for shape in self._known if need.fits(shape)]
+        cheapest = min(fitting, key=lambda shape: shape.cost, default=whole)
+        if cheapest in self._known and cheapest.cost <= most:
+            return cheapest
         if whole.cost <= best.cost + _SLACK:
             best = whole
-        self._known.append(best)
+        if len(self._known) >= (1 if self.dear else _AT_ONCE):
+            self._wasted += jobs * (cheapest.cost - best.cost)
+            if self._wasted < self.price * self.total:
+                best = cheapest
+            else:
+                self._wasted = 0.0
+        if best not in self._known:
+            self._known.append(best)
         return best
+
+
+def price_of_program(model: PyTree, tokens: int) -> float:
+    """About what compiling costs, in windows of so many tokens."""
+    size = sum(leaf.size for leaf in jax.tree.leaves(model) if hasattr(leaf, "size"))
+    return min(max((_CPU if jax.default_backend() == "cpu" else _OTHER) / (size * tokens), 4.0), 1024.0)
 
 
 @dataclasses.dataclass(frozen=True)

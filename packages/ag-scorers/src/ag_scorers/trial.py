@@ -23,6 +23,7 @@ STRETCH = 64  # calls scored together, as many as the engine looks at together
 SHARDS = 8  # of which variants are taken
 PIECES = 32  # of each kind, at most
 ENOUGH = 12.0  # seconds for each kind, about
+RUNS = 4  # longer runs of neighbours of each kind, at most
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,16 +45,17 @@ class Trial:
 
 def run_trials(run: ScoringRun) -> list[Trial]:
     """A trial of each kind that the input has, on neighbours from all over the input, as a run would score them."""
-    stretches = _stretches(run)
-    return [_try(run, kind, run.survey.kinds[kind], stretches[kind]) for kind in sorted(stretches)]
+    stretches, runs = _stretches(run)
+    return [_try(run, kind, run.survey.kinds[kind], stretches[kind], runs[kind]) for kind in sorted(stretches)]
 
 
-def _stretches(run: ScoringRun) -> dict[str, list[list[Call]]]:
-    """By kind, calls that are scored together: pieces of neighbours, from all over some shards."""
+def _stretches(run: ScoringRun) -> tuple[dict[str, list[list[Call]]], dict[str, list[list[Call]]]]:
+    """By kind, calls that are scored together, from all over some shards: some pieces of neighbours, and long runs."""
     random = np.random.default_rng(SEED)
     shards = -(-run.total // run.shard_size)
     chosen = set(random.choice(shards, min(SHARDS, shards), replace=False).tolist())
     found: dict[str, list[list[Call]]] = collections.defaultdict(list)
+    runs: dict[str, list[list[Call]]] = collections.defaultdict(list)
     for number, chunk in enumerate(batched(run.survey.raw(), run.shard_size)):
         if number not in chosen:
             continue
@@ -65,15 +67,17 @@ def _stretches(run: ScoringRun) -> dict[str, list[list[Call]]]:
             pieces = list(batched(calls, PIECE))
             wanted = min(-(-PIECES // len(chosen)), len(pieces))
             found[kind] += [pieces[piece] for piece in random.choice(len(pieces), wanted, replace=False)]
+            begin = random.integers(max(len(calls) - run.engine.looks_at, 0) + 1)
+            runs[kind].append(calls[begin : begin + run.engine.looks_at])
     stretches = {}
     for kind, pieces in found.items():
         mixed = [pieces[number] for number in random.permutation(len(pieces))]
         groups = batched(mixed, STRETCH // PIECE)
         stretches[kind] = [by_place(call for piece in group for call in piece) for group in groups]
-    return stretches
+    return stretches, {kind: [many[n] for n in random.permutation(len(many))[:RUNS]] for kind, many in runs.items()}
 
 
-def _try(run: ScoringRun, kind: str, count: int, stretches: Sequence[list[Call]]) -> Trial:
+def _try(run: ScoringRun, kind: str, count: int, stretches: Sequence[list[Call]], runs: Sequence[list[Call]]) -> Trial:
     results: list[Result] = []
     measured, seconds, compiling = 0, 0.0, 0.0
     left = list(stretches)
@@ -89,6 +93,19 @@ def _try(run: ScoringRun, kind: str, count: int, stretches: Sequence[list[Call]]
         measured, seconds = measured + len(stretch), seconds + took
         if seconds > ENOUGH and measured >= STRETCH:
             break
+    # Pieces tell what results are like; how much neighbours have in common is seen of as many as a run has together.
+    together, taken = 0, 0.0
+    for calls in runs:
+        part = calls[: int(ENOUGH * measured / seconds)]
+        if len(part) <= STRETCH or taken > ENOUGH:
+            break
+        _, took, compiled = _timed(run, part)
+        if compiled:
+            compiling += took
+            _, took, _ = _timed(run, part)
+        together, taken = together + len(part), taken + took
+    if together:
+        measured, seconds = together, taken
     return Trial(kind, count, results, measured, seconds, compiling)
 
 
