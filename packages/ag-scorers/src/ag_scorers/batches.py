@@ -116,9 +116,10 @@ def make_batches(jobs: Iterable[Job], size: int, shapes: Shapes | None = None) -
                 alike.setdefault(_key(job), []).append(job)
             for together in alike.values():
                 for part, padded in _parts(together, size):
-                    # Those that are left over have one program for all shapes, where another would be dear.
-                    whole = need.reading(shapes.whole(need)) if padded == 1 < size and shapes.dear else reading
-                    yield Batch(part, (whole,), padded)
+                    # Where programs are dear, those that are left over have one for all shapes.
+                    alone_of_many = padded == 1 < size
+                    mine = need.reading(shapes.whole(need)) if alone_of_many and shapes.dear else reading
+                    yield Batch(part, (mine,), padded)
     for pairs in alone.values():
         for part, padded in _parts(pairs, size):
             together, readings = zip(*part, strict=True)

@@ -234,7 +234,8 @@ class Engine:
         """One result for each call, in order. A call that fails gets status `failed`; the others go on.
 
         Some are looked at together: those near each other should come one after another. What is computed, to the
-        last bit, depends on the calls of this run alone.
+        last bit, depends on the calls of this run alone. The next calls are got ready in another thread, where
+        `calls` is read and scorers make their items.
         """
         tokens = self.window // TOKEN
         shapes = Shapes(tokens, price_of_program(self.model, tokens))
