@@ -264,3 +264,22 @@ def test_a_new_shape_waits_until_it_pays():
     assert 0.9 * 1000 * total < wasted < 1000 * total
     assert dear.choose(needs[1]) == needs[1].shape, "once there, it is used"
     assert dear.choose(needs[2]) == dear.whole(needs[2]), "and the next one waits again"
+
+
+def test_where_programs_are_dear_the_first_suits_most():
+    total = 128
+
+    def need(*starts):
+        return find_need(total * 128, {"fine": [(at * 1280, at * 1280 + 300) for at in starts]}, {"fine": 1})
+
+    few, usual, many = need(0), need(0, 3, 5), need(*range(9))
+    needs = [(few, 4), (usual, 50), (few, 1), (many, 3)]
+    dear = Shapes(total, 1000.0)
+    dear.begin(needs)
+    assert [dear.choose(one) for one in (few, usual)] == [usual.shape] * 2
+    assert dear.choose(many) == dear.whole(many)
+    dear.begin([(few, 1000)])
+    assert dear.choose(usual) == usual.shape, "what is compiled stays"
+    free = Shapes(total, 16.0)
+    free.begin(needs)
+    assert free.choose(few) == few.shape

@@ -1,6 +1,5 @@
 """What `--plan` foretells, and what `agenome score verify` finds."""
 
-import dataclasses
 import gzip
 import json
 import shutil
@@ -15,13 +14,7 @@ import zarr
 from ag_core.checkpoint import load, save
 from ag_core.cli import run
 from ag_core.errors import InputError
-from ag_core.genome import Variant
-from ag_core.schema import track_table
-from ag_data.variants import Call, Status
-from ag_scorers.center_mask import CenterMaskScorer
 from ag_scorers.estimate import show_bytes, show_seconds
-from ag_scorers.rehearsal import invent
-from ag_scorers.results import Result, ScorerResult
 from ag_scorers.scoring import parse_sets
 
 GOOD = 24
@@ -95,24 +88,6 @@ def test_bytes_are_foretold(world, few, tmp_path, capsys):
         files = [file for path in tmp_path.glob(name) for file in (path, *path.rglob("*")) if file.is_file()]
         files += [*tmp_path.glob(f"{name}.tbi"), *tmp_path.glob(f"{name}.json")]
         assert size == pytest.approx(sum(file.stat().st_size for file in files), rel=0.05), output
-
-
-def test_scores_for_a_plan_are_invented():
-    """Invented scores differ from each other, and keep what is missing and what is 0."""
-    genes = np.array(["G1"], object)
-    tracks = track_table({"name": ["a", "b", "c"], "strand": [".", ".", "."]})
-    values = np.array([[1.0, np.nan, 0.0]], np.float32)
-    made = ScorerResult("A", CenterMaskScorer("atac"), values, {"gene_id": genes}, tracks)
-    variant = Variant("chr1", 10, "A", "C")
-    calls = [Call(n, 0, "chr1", 11, "A", "C", "", Status.SCORED, variant) for n in range(50)]
-    unknown = Call(50, 0, "chr9", 5, "A", "C", "", Status.UNKNOWN_CONTIG, None)
-    pool = {"snv": [Result(calls[0], (made,)), Result(calls[1], (dataclasses.replace(made, values=made.values * 3),))]}
-    *found, last = invent([*calls, unknown], pool)
-    assert last == Result(unknown)
-    values = np.concatenate([result.scores[0].values for result in found])
-    assert len(np.unique(values[:, 0])) == len(calls)  # no two are the same
-    assert np.isnan(values[:, 1]).all()
-    assert not values[:, 2].any()
 
 
 def test_what_does_not_fit_the_disk_is_refused_before_any_work(world, few, tmp_path, monkeypatch, capsys):

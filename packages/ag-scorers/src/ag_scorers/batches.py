@@ -7,7 +7,6 @@ from typing import Any, NamedTuple, TypeVar
 
 import jax
 import numpy as np
-from ag_core.config import TOKEN
 from ag_core.interfaces import AbstractScorer
 from ag_core.layout import Layout, merge
 
@@ -101,9 +100,12 @@ def make_batches(jobs: Iterable[Job], size: int, shapes: Shapes | None = None) -
         for part, padded in _parts(together, size):
             yield Batch(part, None, padded)
     alone: dict[Any, list[tuple[Job, Reading]]] = {}
-    for window in windows.values():
-        shapes = shapes or Shapes(window[0].codes.shape[1] // TOKEN)
-        for cluster, need in _clusters(window):
+    clustered = [list(_clusters(window)) for window in windows.values()]
+    if shapes is not None:
+        shapes.begin([(need, len(cluster)) for window in clustered for cluster, need in window])
+    for window in clustered:
+        for cluster, need in window:
+            shapes = shapes or Shapes(need.total)
             if len(cluster) < _FEW:
                 for job in cluster:
                     own = need if len(cluster) == 1 else _Wanted.by(job).need(job)
@@ -115,8 +117,8 @@ def make_batches(jobs: Iterable[Job], size: int, shapes: Shapes | None = None) -
             for job in cluster:
                 alike.setdefault(_key(job), []).append(job)
             for together in alike.values():
-                for part, padded in _parts(together, size):
-                    # Where programs are dear, those that are left over have one for all shapes.
+                # Where programs are dear, those that are left over have one for all shapes, which takes longer.
+                for part, padded in _parts(together, size, -(-size // 4) if shapes.dear else None):
                     alone_of_many = padded == 1 < size
                     mine = need.reading(shapes.whole(need)) if alone_of_many and shapes.dear else reading
                     yield Batch(part, (mine,), padded)
@@ -131,12 +133,15 @@ def _key(job: Job) -> tuple[Any, ...]:
     return job.reverse, job.change, job.masks_shape
 
 
-def _parts(jobs: Sequence[Any], size: int) -> Iterator[tuple[tuple[Any, ...], int]]:
-    """Groups, each with the number of jobs that its program takes: `size`, or 1, so that there are two programs."""
-    begin = 0
+def _parts(jobs: Sequence[Any], size: int, least: int | None = None) -> Iterator[tuple[tuple[Any, ...], int]]:
+    """Groups, each with the number of jobs that its program takes: `size`, or 1, so that there are two programs.
+
+    At least `least` are worth the larger one, by default half as many as it takes.
+    """
+    begin, least = 0, -(-size // 2) if least is None else least
     while begin < len(jobs):
         left = len(jobs) - begin
-        count = min(left, size) if 2 * left >= size or size <= _FEW else 1
+        count = min(left, size) if left >= least or size <= _FEW else 1
         yield tuple(jobs[begin : begin + count]), 1 if count == 1 and size > _FEW else size
         begin += count
 

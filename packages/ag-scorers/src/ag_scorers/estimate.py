@@ -117,8 +117,9 @@ def estimate(run: ScoringRun, console: Console) -> Estimate:
     """Tries a few variants of each kind and writes a part of each output to a temporary folder."""
     console.print("trying a few variants of each kind", highlight=False)
     trials = run_trials(run)
-    pool = {trial.kind: trial.results for trial in trials}
-    sizes = [sum(_size(one) for one in result.scores) for results in pool.values() for result in results]
+    pool = {trial.kind: trial.runs for trial in trials}
+    tried = [result for runs in pool.values() for some in runs for result in some]
+    sizes = [sum(_size(one) for one in result.scores) for result in tried]
     each = float(np.mean(sizes)) if sizes else 0.0
     written, of_shards = rehearse(run, pool)
     return Estimate(

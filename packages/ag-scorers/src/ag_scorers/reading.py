@@ -5,6 +5,7 @@ modality's head then sees its own. On '-' a row needs its neighbour too, because
 they are turned.
 """
 
+import collections
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
@@ -26,8 +27,10 @@ _WASTE = 1.5
 _AT_ONCE = 4
 # Unless one takes as long as so many windows.
 _DEAR = 64
+# A new one is one of the so many that are wanted most often.
+_CANDIDATES = 8
 # Compiling takes as long as so many weights applied to tokens, on CPUs and on what is faster.
-_CPU, _OTHER = 1e12, 1e14
+_CPU, _OTHER = 1e11, 1e14
 # Nor is a part of a window worth a program of its own that saves fewer tokens than these.
 _SLACK = 40
 # With so large a share of the tokens wanted, all are taken: nothing has to be gathered.
@@ -75,6 +78,7 @@ class Shapes:
         self.total, self.price = total, price
         self._known: list[Shape] = []
         self._wasted = 0.0
+        self._waiting: list[_Asked] = []  # those that made the waste
 
     @property
     def dear(self) -> bool:
@@ -85,6 +89,12 @@ class Shapes:
         """The shape of all tokens."""
         tokens = tuple((name, self.total) for name, _ in need.shape.tokens)
         return Shape(1, self.total, tokens, need.shape.sites and self.total)
+
+    def begin(self, needs: Iterable[tuple["Need", int]]) -> None:
+        """Where programs are dear, the first is the one that suits most of these needs, each of so many jobs."""
+        if not self._known and self.dear:
+            asked = [_Asked(need, jobs, self.whole(need).cost) for need, jobs in needs]
+            self._known += _suits_most(asked)
 
     def choose(self, need: "Need", jobs: int = 1) -> Shape:
         """A shape that a need fits in, of so many jobs."""
@@ -99,13 +109,40 @@ class Shapes:
             best = whole
         if len(self._known) >= (1 if self.dear else _AT_ONCE):
             self._wasted += jobs * (cheapest.cost - best.cost)
+            self._waiting.append(_Asked(need, jobs, cheapest.cost))
             if self._wasted < self.price * self.total:
-                best = cheapest
-            else:
-                self._wasted = 0.0
-        if best not in self._known:
-            self._known.append(best)
-        return best
+                return self._use(cheapest)
+            (best,) = _suits_most(self._waiting)
+            self._wasted = 0.0
+            self._waiting.clear()
+            self._use(best)
+            return best if need.fits(best) else self._use(cheapest)
+        return self._use(best)
+
+    def _use(self, shape: Shape) -> Shape:
+        if shape not in self._known:
+            self._known.append(shape)
+        return shape
+
+
+class _Asked(NamedTuple):
+    """A need of so many jobs, and what each costs without a shape of its own."""
+
+    need: "Need"
+    jobs: int
+    cost: float
+
+
+def _suits_most(asked: Sequence[_Asked]) -> list[Shape]:
+    """Of the shapes that are wanted most often the one that saves most; none if nothing was asked."""
+    usual: collections.Counter[Shape] = collections.Counter()
+    for need, jobs, _ in asked:
+        usual[need.shape] += jobs
+
+    def saved(shape: Shape) -> float:
+        return sum(max(cost - shape.cost, 0) * jobs for need, jobs, cost in asked if need.fits(shape))
+
+    return [max(shapes, key=saved)] if (shapes := [shape for shape, _ in usual.most_common(_CANDIDATES)]) else []
 
 
 def price_of_program(model: PyTree, tokens: int) -> float:

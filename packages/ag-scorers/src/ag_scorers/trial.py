@@ -32,7 +32,7 @@ class Trial:
 
     kind: str
     count: int  # in the whole input
-    results: list[Result]
+    runs: list[list[Result]]  # results of neighbours, in the order of their places
     variants: int  # measured
     seconds: float  # for those
     compiling: float
@@ -78,35 +78,36 @@ def _stretches(run: ScoringRun) -> tuple[dict[str, list[list[Call]]], dict[str, 
 
 
 def _try(run: ScoringRun, kind: str, count: int, stretches: Sequence[list[Call]], runs: Sequence[list[Call]]) -> Trial:
-    results: list[Result] = []
+    found: list[list[Result]] = []
     measured, seconds, compiling = 0, 0.0, 0.0
     left = list(stretches)
     again = left[0][: max(4, run.engine.batch_size)] if len(left[0]) > 4 else left[0]
     compiling += _timed(run, again)[1]  # the first programs, with few variants
     while left:
         stretch = left.pop(0)
-        found, took, compiled = _timed(run, stretch)
-        results += found
+        results, took, compiled = _timed(run, stretch)
+        found += batched(results, PIECE)
         if compiled and left:  # another program: its next variants tell the speed
             compiling += took
             continue
         measured, seconds = measured + len(stretch), seconds + took
         if seconds > ENOUGH and measured >= STRETCH:
             break
-    # Pieces tell what results are like; how much neighbours have in common is seen of as many as a run has together.
+    # Pieces are from many places; how much neighbours have in common is seen of as many as a run has together.
     together, taken = 0, 0.0
     for calls in runs:
         part = calls[: int(ENOUGH * measured / seconds)]
         if len(part) <= STRETCH or taken > ENOUGH:
             break
-        _, took, compiled = _timed(run, part)
+        results, took, compiled = _timed(run, part)
+        found.append(results)
         if compiled:
             compiling += took
             _, took, _ = _timed(run, part)
         together, taken = together + len(part), taken + took
     if together:
         measured, seconds = together, taken
-    return Trial(kind, count, results, measured, seconds, compiling)
+    return Trial(kind, count, found, measured, seconds, compiling)
 
 
 def _timed(run: ScoringRun, calls: list[Call]) -> tuple[list[Result], float, bool]:
