@@ -4,12 +4,16 @@ import json
 import pathlib
 import sys
 
+import pytest
+
 HERE = pathlib.Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
 SCORING = "golden_scoring.json"
 BUNDLED = HERE / "bundled"
 SHARED = HERE.parents[2] / "shared" / "golden" / "open"
+# Of whole models with all heads, a minute of two cores each; `--golden DIR` runs them too.
+LONG = {"small_model/loss_and_gradients", "small_model_api/api", "full_model/forward"}
 
 
 def golden_files(root: pathlib.Path) -> list[tuple[pathlib.Path, str]]:
@@ -34,4 +38,7 @@ def pytest_generate_tests(metafunc):
         files = golden_files(root)
         if not files:
             raise ValueError(f"no golden files below {root}: expected FOLDER/NAME.json beside FOLDER/NAME.npz")
-        metafunc.parametrize("golden_file", files, ids=[f"{folder.name}/{stem}" for folder, stem in files])
+        names = [f"{folder.name}/{stem}" for folder, stem in files]
+        slow = [[pytest.mark.slow] if name in LONG and not chosen else [] for name in names]
+        cases = [pytest.param(file, marks=marks) for file, marks in zip(files, slow, strict=True)]
+        metafunc.parametrize("golden_file", cases, ids=names)
