@@ -81,7 +81,10 @@ def test_patches_and_stretches_are_exact(backbone, known, places, tokens):
     close(got[2], np.stack(stretches))
 
 
-@pytest.mark.parametrize(("first", "last"), [(1500, LENGTH), (0, 1000), (1200, 2100)])
+@pytest.mark.parametrize(
+    ("first", "last"),
+    [(0, 1000), *(pytest.param(*ends, marks=pytest.mark.slow) for ends in ((1500, LENGTH), (1200, 2100)))],
+)
 def test_what_lies_beside_an_indel_is_reused(backbone, known, first, last):
     codes, ref = known
     alt = codes[np.asarray(WHICH)]

@@ -44,6 +44,7 @@ def test_rounding_stays_near_that_of_the_direct_sum(getkey):
     assert error < 3e-6
 
 
+@pytest.mark.slow
 def test_a_folded_backbone_gives_the_same_embeddings(randomise):
     backbone = randomise(Backbone(PRESETS["tiny"], key=jax.random.key(0)))
     dna = jax.nn.one_hot(np.random.default_rng(1).integers(0, 5, (1, 4096)), 4)

@@ -96,6 +96,7 @@ def test_dropout_needs_a_key_and_changes_the_outcome(fresh, batch):
         loss_of(model, batch)
 
 
+@pytest.mark.slow
 def test_a_frozen_backbone_gets_no_gradient_and_weights_weigh(fresh, batch):
     weights = dict.fromkeys(fresh.heads, 0.0) | {"atac": 2.0}
 

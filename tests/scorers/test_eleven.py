@@ -52,6 +52,7 @@ def by_key(results):
     return {result.key: result for result in results}
 
 
+@pytest.mark.slow
 def test_all_nineteen_from_the_command_line(eleven, polya, tmp_path):
     output = tmp_path / "scores.parquet"
     records = [
@@ -191,6 +192,7 @@ def identity(result, row, mirror=0):
     return result.table["gene_id"][row], *(sorted(mirror - one for one in place) if mirror else place)
 
 
+@pytest.mark.slow
 def test_parity_on_the_minus_strand_differs_where_the_reference_errs(eleven, polya):
     """spec/scoring.md 1.12, items 1 and 2: junction sites, and genes at indels; nowhere else."""
     engines = [open_all(eleven, polya, partial=False) for _ in range(2)]

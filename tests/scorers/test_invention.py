@@ -46,7 +46,7 @@ def result(engine, call, value):
 
 
 def test_neighbours_share_what_neighbours_shared_and_no_run_comes_twice(engine, pool):
-    block = [call(number, 3000 + number) for number in range(6 * LONG)]
+    block = [call(number, 3000 + number) for number in range(-LONG, 5 * LONG)]
     found = list(invent(engine, [block], pool))
     assert [one.call for one in found] == block
     values = np.concatenate([one.scores[0].values for one in found])
@@ -60,7 +60,7 @@ def test_neighbours_share_what_neighbours_shared_and_no_run_comes_twice(engine, 
 
 def test_calls_in_no_order_share_nothing(engine, pool):
     places = np.random.default_rng(1).permutation(2 * LONG)
-    block = [call(number, 8200 + int(place)) for number, place in enumerate(places)]
+    block = [call(number, 9200 + int(place)) for number, place in enumerate(places)]
     values = np.concatenate([one.scores[0].values for one in invent(engine, [block], pool)])
     assert len(np.unique(values[:, 0])) == len(block)
 

@@ -106,6 +106,7 @@ def test_scores_differ_where_the_reference_errs_and_nowhere_else(scored):
         assert value is None or narrow[key] == pytest.approx(value, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_python_gives_what_the_command_gives(erring, vcf, scored):
     tree = score(
         vcf,

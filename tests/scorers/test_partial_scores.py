@@ -148,6 +148,7 @@ def check_place(plain, world, position, kind, shift):
         np.testing.assert_allclose(one.alt, other.alt, rtol=2e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_laws_and_company(plain, world):
     """Equal alleles score 0, swapped ones the opposite; neighbours computed together score as they do alone."""
     _, partial, whole = plain
@@ -197,6 +198,7 @@ def test_windows_on_a_grid_are_shared(plain, world):
         Engine(engine.checkpoint, engine.fasta, engine.scorers, resources=engine.resources, window_grid=100)
 
 
+@pytest.mark.slow
 def test_strategies_for_indels(plain, world):
     """A substitution is the same in all; behind an indel they differ."""
     engine = plain[1]

@@ -157,6 +157,7 @@ def test_junctions_are_pairs_of_sites_in_order(tree, files, world):
         np.testing.assert_allclose(found[key], counts, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_the_minus_strand_is_the_plus_strand_of_the_turned_genome(files, options):
     length = 20_000
     minus = ag_scorers.predict(region="chr1:6145-12288:-", **options)
@@ -237,6 +238,7 @@ def test_every_format_gives_back_the_prediction(tree, files, tmp_path, capsys):
         np.testing.assert_array_equal(matrix, matrix.T)
 
 
+@pytest.mark.slow
 def test_a_variant_has_both_alleles_between_the_same_sites(files, options, world):
     base = world.genome[7999]
     chosen = {"outputs": ["cage", "splice_junctions"], **options}

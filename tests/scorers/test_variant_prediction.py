@@ -174,6 +174,7 @@ def test_an_interval_scored_by_genes(eleven):
         score_interval(checkpoint, fasta, interval, resources=resources)
 
 
+@pytest.mark.slow
 def test_an_interval_on_the_other_strand_is_that_of_the_mirrored_genome(eleven, mirrored):
     scorers, length = {"middle": GeneMaskScorer("rna_seq"), "coarse": GeneMaskScorer("atac")}, len(eleven.genome)
     there = Interval("chr1", length - 10240, length - 2048)

@@ -50,6 +50,7 @@ def test_planted_faults_are_found_in_files(tmp_path):
     assert not strange
 
 
+@pytest.mark.slow
 def test_clean_tracks_raise_no_alarm():
     alarms = []
     for seed in range(50):
@@ -91,6 +92,7 @@ def write_junctions(path, introns, moved=0, swapped=False):
     path.write_text("\n".join(lines) + "\n")
 
 
+@pytest.mark.slow
 def test_clean_files_raise_no_alarm_before_and_after_the_import(clean):
     bench, report = clean
     assert not report.findings, str(report)

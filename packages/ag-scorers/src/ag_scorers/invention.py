@@ -29,6 +29,7 @@ Runs = Sequence[Sequence[Result]]
 def invent(engine: Engine, blocks: Iterable[Sequence[Call]], pool: Mapping[str, Runs]) -> Iterator[Result]:
     """Results of calls; those of a block follow each other in the input. `pool`: by kind, runs of tried neighbours."""
     random = np.random.default_rng(SEED)
+    known = {result.call.variant: result for runs in pool.values() for run in runs for result in run}
     for block in blocks:
         # Neighbours in the file need not be so on the genome.
         together = [call for call in block if call.variant is not None]
@@ -38,6 +39,9 @@ def invent(engine: Engine, blocks: Iterable[Sequence[Call]], pool: Mapping[str, 
             kind = None if call.status is not Status.SCORED or call.variant is None else kind_of(call.variant)
             if call.variant is None or kind is None or not pool.get(kind):
                 yield Result(call)
+                continue
+            if call.variant in known:  # all of them, where the input is small
+                yield Result(call, known[call.variant].scores)
                 continue
             if kind not in tried:
                 tried[kind] = _Tried(pool[kind], (call.variant.chromosome, call.variant.start), ordered, random)
