@@ -72,7 +72,7 @@ class _Tried:
             self._share, self._factor = random.uniform(0.5, 1), 2 ** random.uniform(-0.5, 0.5)
         near = self._left.pop(0)
         try:
-            tables = {one.key: _table(engine, one.scorer, call) for one in near.scores}
+            tables = {one.key: _table(engine, engine.scorers[one.key], call) for one in near.scores}
         except Exception:  # a call that a scorer refuses fails in the run as well
             return Result(call)
         return Result(call, tuple(self._made(one, tables[one.key]) for one in near.scores))
