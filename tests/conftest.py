@@ -3,7 +3,6 @@
 import importlib.metadata
 import os
 import pathlib
-import tempfile
 
 # Most of the time goes into compiling small programs that run once; read when the backend starts. Without fusion
 # emitters that takes a third of the time; later versions do not know the flag, and abort.
@@ -19,19 +18,20 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-# Compiled once for both workers, and for the next run; also by the processes that tests start.
-_mine = f"agenome-tests-{os.getuid()}" if hasattr(os, "getuid") else "agenome-tests"
-os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(pathlib.Path(tempfile.gettempdir()) / _mine))
-jax.config.update("jax_compilation_cache_dir", os.environ["JAX_COMPILATION_CACHE_DIR"])
-jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
-jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
-
 # Eight simulated devices, so that sharding is tested everywhere; must precede any use of jax.
 jax.config.update("jax_num_cpu_devices", 8)
 
 # The first example of a property compiles, which no deadline foresees.
 settings.register_profile("ours", deadline=None)
 settings.load_profile("ours")
+
+
+def pytest_configure(config):
+    """What one worker compiles, the other and the next run need not."""
+    if (cache := getattr(config, "cache", None)) is not None:  # -p no:cacheprovider
+        jax.config.update("jax_compilation_cache_dir", str(cache.mkdir("jax")))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+        jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
 def pytest_addoption(parser):

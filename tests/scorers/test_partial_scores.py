@@ -19,8 +19,9 @@ from ag_scorers.center_mask import CenterMaskScorer
 from ag_scorers.engine import Engine
 from ag_scorers.gene_mask import GeneMaskLFCScorer
 from ag_scorers.jobs import Indel
-from ag_scorers.reading import Shapes, find_need
+from ag_scorers.reading import find_need
 from ag_scorers.scoring import open_engine
+from ag_scorers.shapes import Shapes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

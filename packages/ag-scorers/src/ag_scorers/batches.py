@@ -12,7 +12,8 @@ from ag_core.layout import Layout, merge
 
 from ag_scorers.alleles import SiteMasks
 from ag_scorers.jobs import Job
-from ag_scorers.reading import Need, Reading, Rows, Shapes, Spans, find_need, union_of
+from ag_scorers.reading import Need, Reading, Rows, Spans, find_need, union_of
+from ag_scorers.shapes import Shapes
 from ag_scorers.stitch import StitchCodes
 
 T = TypeVar("T")

@@ -37,9 +37,10 @@ from ag_scorers.evaluation import (
 )
 from ag_scorers.jobs import Indel, Job, JobMaker
 from ag_scorers.parity import Parity, read_parity
-from ag_scorers.reading import Rows, Shapes, price_of_program
+from ag_scorers.reading import Rows
 from ag_scorers.results import Result, ScorerResult
 from ag_scorers.selection import choose_tracks
+from ag_scorers.shapes import Shapes, price_of_program
 
 # Windows up to so many bp are computed in full, unless asked otherwise.
 SMALL = 16_384

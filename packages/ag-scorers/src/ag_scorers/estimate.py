@@ -11,6 +11,7 @@ import numpy as np
 from ag_core.errors import InputError
 from rich.console import Console
 
+from ag_scorers.invention import tried
 from ag_scorers.rehearsal import Written, rehearse
 from ag_scorers.scoring_run import ScoringRun
 from ag_scorers.trial import Trial, device_memory, peak_memory, run_trials
@@ -118,8 +119,7 @@ def estimate(run: ScoringRun, console: Console) -> Estimate:
     console.print("trying a few variants of each kind", highlight=False)
     trials = run_trials(run)
     pool = {trial.kind: trial.runs for trial in trials}
-    tried = [result for runs in pool.values() for some in runs for result in some]
-    sizes = [sum(_size(one) for one in result.scores) for result in tried]
+    sizes = [sum(_size(one) for one in result.scores) for result in tried(pool)]
     each = float(np.mean(sizes)) if sizes else 0.0
     written, of_shards = rehearse(run, pool)
     return Estimate(

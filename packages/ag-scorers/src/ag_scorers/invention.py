@@ -26,15 +26,20 @@ Table = Mapping[str, np.ndarray]
 Runs = Sequence[Sequence[Result]]
 
 
+def tried(pool: Mapping[str, Runs]) -> list[Result]:
+    """All results of a pool."""
+    return [result for runs in pool.values() for run in runs for result in run]
+
+
 def invent(engine: Engine, blocks: Iterable[Sequence[Call]], pool: Mapping[str, Runs]) -> Iterator[Result]:
     """Results of calls; those of a block follow each other in the input. `pool`: by kind, runs of tried neighbours."""
     random = np.random.default_rng(SEED)
-    known = {result.call.variant: result for runs in pool.values() for run in runs for result in run}
+    known = {result.call.variant: result for result in tried(pool)}
     for block in blocks:
         # Neighbours in the file need not be so on the genome.
         together = [call for call in block if call.variant is not None]
         ordered = together == by_place(together)
-        tried: dict[str, _Tried] = {}
+        sources: dict[str, _Tried] = {}
         for call in block:
             kind = None if call.status is not Status.SCORED or call.variant is None else kind_of(call.variant)
             if call.variant is None or kind is None or not pool.get(kind):
@@ -43,9 +48,9 @@ def invent(engine: Engine, blocks: Iterable[Sequence[Call]], pool: Mapping[str, 
             if call.variant in known:  # all of them, where the input is small
                 yield Result(call, known[call.variant].scores)
                 continue
-            if kind not in tried:
-                tried[kind] = _Tried(pool[kind], (call.variant.chromosome, call.variant.start), ordered, random)
-            yield tried[kind].next(engine, call)
+            if kind not in sources:
+                sources[kind] = _Tried(pool[kind], (call.variant.chromosome, call.variant.start), ordered, random)
+            yield sources[kind].next(engine, call)
 
 
 class _Tried:

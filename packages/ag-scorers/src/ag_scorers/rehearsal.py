@@ -15,7 +15,7 @@ import numpy as np
 from ag_data.variants import Call, read_variants
 from ag_data.vcf.text import open_lines
 
-from ag_scorers.invention import Runs, invent
+from ag_scorers.invention import Runs, invent, tried
 from ag_scorers.results import Result
 from ag_scorers.scoring_run import ScoringRun
 from ag_scorers.shard_file import write_shard
@@ -36,8 +36,7 @@ class Written:
 
 def rehearse(run: ScoringRun, pool: Mapping[str, Runs]) -> tuple[list[Written], int]:
     """Predicts every output, and the bytes of all shards together; `pool`: by kind, runs of tried neighbours."""
-    tried = [result for runs in pool.values() for some in runs for result in some]
-    scores = [sum(one.values.size for one in result.scores) for result in tried]
+    scores = [sum(one.values.size for one in result.scores) for result in tried(pool)]
     wanted = SCORES / max(np.mean(scores) if scores else 1, 1)
     step = max(1, int(run.total / max(wanted, BLOCK * BLOCKS)))
     with tempfile.TemporaryDirectory(prefix="agenome-plan-") as name:
