@@ -63,13 +63,13 @@ def test_head_learns_what_was_measured(head, embeddings):
     signal = jnp.full((BINS, 3), jnp.nan).at[::2, 0].set(0.9).at[1, 1].set(0.0)
     optimiser = optax.adam(0.3)
 
-    def loss(head, batch):
+    def loss(head, batch, key):
         predictions = jax.tree.map(lambda x: x[None], head(batch, jnp.array(0), {}))
-        return head.loss(predictions, {"signal": signal[None]}, jnp.array([0]))["loss"]
+        return head.loss(predictions, {"signal": signal[None]}, jnp.array([0]))["loss"], {}
 
     # Two ways to write the cross-entropy of one measured value.
     bias_free = jax.tree.map(jnp.zeros_like, head)
-    assert float(loss(bias_free, embeddings)) == pytest.approx(np.log(2), rel=1e-5)
+    assert float(loss(bias_free, embeddings, None)[0]) == pytest.approx(np.log(2), rel=1e-5)
 
     step = eqx.filter_jit(lambda state: training.advance(state, embeddings, loss=loss, optimiser=optimiser))
     state = training.start(head, optimiser)

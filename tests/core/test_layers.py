@@ -37,6 +37,10 @@ def loss(model, batch):
     return jnp.mean((model(x) - y) ** 2)
 
 
+def told(model, batch, key):
+    return loss(model, batch), {}
+
+
 def test_gradient_of_the_moment_is_the_batch_moment(batch):
     x, _ = batch
     gradient = eqx.filter_grad(loss)(Toy(), batch)
@@ -61,7 +65,7 @@ def test_no_gradient_through_the_moment():
 def test_step_moves_moments_and_leaves_the_rest_alone(batch):
     x, _ = batch
     model, optimiser = Toy(), optax.sgd(0.01, momentum=0.9)
-    state, _ = training.advance(training.start(model, optimiser), batch, loss=loss, optimiser=optimiser)
+    state, _ = training.advance(training.start(model, optimiser), batch, loss=told, optimiser=optimiser)
     np.testing.assert_allclose(state.model.used.second_moment, 0.9 + 0.1 * jnp.mean(x**2, axis=(0, 1)), rtol=1e-5)
     np.testing.assert_array_equal(state.model.idle.second_moment, 1)
     np.testing.assert_array_equal(state.model.constant.value, 2)
@@ -84,12 +88,12 @@ def test_training_learns_and_compiles_once(batch):
     @eqx.filter_jit
     def advance(state, batch):
         traces.append(1)
-        return training.advance(state, batch, loss=loss, optimiser=optimiser)
+        return training.advance(state, batch, loss=told, optimiser=optimiser)
 
     state, values = training.start(Toy(), optimiser), []
     for _ in range(150):
-        state, value = advance(state, batch)
-        values.append(float(value))
+        state, report = advance(state, batch)
+        values.append(float(report.loss))
     assert len(traces) == 1
     assert values[-1] < values[0] / 20
 

@@ -1,9 +1,14 @@
 """A tiny model with all eleven heads for two organisms."""
 
+import pathlib
+import sys
+
 import pytest
 from ag_core.checkpoint import HeadSpec, ModelSpec, outline
 from ag_core.config import PRESETS
 from ag_core.schema import track_table
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 STRANDED = {"name": ["a", "b", "a", "b", "Padding"], "strand": ["+", "+", "-", "-", "."]}
 SITES = {"name": ["donor", "acceptor", "donor", "acceptor", "Padding"], "strand": ["+", "+", "-", "-", "."]}

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Num, PRNGKeyArray
 
-from ag_core.layers import LayerNorm, Linear, RMSBatchNorm, einsum_float32, gelu_tanh
+from ag_core.layers import LayerNorm, Linear, RMSBatchNorm, einsum_float32, gelu_tanh, widen
 
 MAX_TOKENS = 8192
 SOFT_CAP = 5.0
@@ -39,11 +39,10 @@ def rotate(
         positions = jnp.arange(x.shape[-3])
     half = x.shape[-1] // 2
     wavelengths = np.arange(half) + np.geomspace(1, maximum - half + 1, half)
-    frequencies = round_to(1 / round_to(jnp.asarray(wavelengths, jnp.float32), dtype).astype(jnp.float32), dtype)
-    angles = round_to(positions.astype(jnp.float32), dtype)[..., None].astype(jnp.float32) * frequencies.astype(
-        jnp.float32
-    )
-    angles = round_to(angles, dtype).astype(jnp.float32)[..., None, :]
+    wide = jnp.promote_types(dtype, jnp.float32)
+    frequencies = widen(round_to(1 / widen(round_to(jnp.asarray(wavelengths, wide), dtype)), dtype))
+    angles = widen(round_to(positions.astype(wide), dtype))[..., None] * frequencies
+    angles = widen(round_to(angles, dtype))[..., None, :]
     cosine, sine = round_to(jnp.cos(angles), dtype), round_to(jnp.sin(angles), dtype)
     even, odd = x[..., 0::2], x[..., 1::2]
     return jnp.stack([even * cosine - odd * sine, odd * cosine + even * sine], axis=-1).reshape(x.shape)
@@ -143,7 +142,7 @@ class MultiQueryAttention(eqx.Module):
         # The dense bias would be as large as the logits: add it block by block instead.
         rows, columns = bias.shape[-2:]
         blocks = logits.reshape(*logits.shape[:2], rows, logits.shape[2] // rows, columns, logits.shape[3] // columns)
-        logits = (blocks + bias.astype(jnp.float32)[:, :, :, None, :, None]).reshape(logits.shape)
+        logits = (blocks + widen(bias)[:, :, :, None, :, None]).reshape(logits.shape)
         weights = jax.nn.softmax(SOFT_CAP * jnp.tanh(logits / SOFT_CAP), axis=-1)
         return einsum_float32("bhqk,bkc->bqhc", weights.astype(value.dtype), value).astype(query.dtype)
 

@@ -1,7 +1,7 @@
 """The network from one-hot DNA to embeddings. Source: spec/model.md sections 1.6-1.17."""
 
-from collections.abc import Container
-from typing import ClassVar
+from collections.abc import Callable, Container
+from typing import Any, ClassVar, cast
 
 import equinox as eqx
 import jax
@@ -45,6 +45,11 @@ class OrganismTable(eqx.Module):
 
 def _organism_table(organisms: int, channels: int, key: PRNGKeyArray) -> OrganismTable | None:
     return OrganismTable(organisms, channels, key=key) if organisms else None
+
+
+def _again(block: eqx.Module, remat: bool) -> Callable[..., Any]:
+    """The block, run again in the backward pass if `remat`."""
+    return eqx.filter_checkpoint(block) if remat else cast(Callable[..., Any], block)
 
 
 class Stem(eqx.Module):
@@ -96,11 +101,11 @@ class Encoder(eqx.Module):
         self.blocks = [DownBlock(sizes[i], sizes[i + 1], key=keys[i + 1]) for i in range(6)]
 
     def __call__(
-        self, dna: Float[Array, "batch position base"]
+        self, dna: Float[Array, "batch position base"], *, remat: bool = False
     ) -> tuple[Float[Array, "batch token channel"], list[Float[Array, "batch _ _"]]]:
-        skips = [self.stem(dna)]
+        skips = [_again(self.stem, remat)(dna)]
         for block in self.blocks:
-            skips.append(block(max_pool(skips[-1])))
+            skips.append(_again(block, remat)(max_pool(skips[-1])))
         return max_pool(skips[-1]), skips
 
 
@@ -160,6 +165,8 @@ class Tower(eqx.Module):
         mesh: Mesh | None = None,
         key: PRNGKeyArray | None = None,
         rows: Int[Array, "batch wanted"] | None = None,
+        *,
+        remat: bool = False,
     ) -> tuple[Float[Array, "batch token channel"], Float[Array, "batch row column pair"]]:
         """Tokens and pair state after the last block. With `rows` only these tokens are right, the others zeros.
 
@@ -168,7 +175,7 @@ class Tower(eqx.Module):
         pair = None
         keys = [None] * len(self.blocks) if key is None else jax.random.split(key, len(self.blocks))
         for i, (block, block_key) in enumerate(zip(self.blocks, keys, strict=True)):
-            x, pair = block(x, pair, mesh, block_key, rows if i == len(self.blocks) - 1 else None)
+            x, pair = _again(block, remat)(x, pair, mesh, block_key, rows if i == len(self.blocks) - 1 else None)
         assert pair is not None  # the first block makes it
         return x, pair
 
@@ -214,10 +221,10 @@ class Decoder(eqx.Module):
         self.blocks = [UpBlock(sizes[i], sizes[i + 1], key=keys[i]) for i in range(7)]
 
     def __call__(
-        self, x: Float[Array, "batch token channel"], skips: list[Float[Array, "batch _ _"]]
+        self, x: Float[Array, "batch token channel"], skips: list[Float[Array, "batch _ _"]], *, remat: bool = False
     ) -> Float[Array, "batch position stem"]:
         for block, skip in zip(self.blocks, reversed(skips), strict=True):
-            x = block(x, skip)
+            x = _again(block, remat)(x, skip)
         return x
 
 
@@ -309,25 +316,27 @@ class Backbone(eqx.Module):
         *,
         resolutions: Container[int] = (1, TOKEN, PAIR_BIN),
         mesh: Mesh | None = None,
+        remat: bool = False,
         key: PRNGKeyArray | None = None,
     ) -> Embeddings:
         """Embeddings (batched) at the wanted `resolutions`; the decoder runs only if 1 is among them.
 
         `dna` is one-hot in the order A, C, G, T, all zeros for N; `organism` indexes the checkpoint's organisms;
-        `key` is needed in training mode with dropout.
+        `key` is needed in training mode with dropout. With `remat` only what passes between blocks is kept for the
+        backward pass; the blocks run again.
         Raises ValueError unless the length is a multiple of 2,048.
         """
         check_length(dna.shape[1])
         dna = pin(dna, mesh, DATA, SEQ)
-        trunk, skips = self.encoder(dna)
+        trunk, skips = self.encoder(dna, remat=remat)
         if self.organism is not None:
             trunk = self.organism.add(trunk, organism)
-        trunk, pair = self.tower(trunk, mesh, key)
+        trunk, pair = self.tower(trunk, mesh, key, remat=remat)
         bp1 = bp128 = pairs = None
         if TOKEN in resolutions or 1 in resolutions:
             bp128 = self.embedder_128(trunk, None, organism)
         if 1 in resolutions:
-            bp1 = self.embedder_1(self.decoder(trunk, skips), bp128, organism)
+            bp1 = self.embedder_1(self.decoder(trunk, skips, remat=remat), bp128, organism)
         if PAIR_BIN in resolutions:
             pairs = self.embedder_pair(pair, organism)
         return pin(Embeddings(bp1, bp128, pairs), mesh, DATA, SEQ)

@@ -46,7 +46,7 @@ class AbstractHead(eqx.Module):
     """
 
     modality: eqx.AbstractVar[str]
-    # Output resolutions in bp; 1, 128 and 2048 tell the backbone which embeddings the head reads.
+    # Output resolutions in bp.
     resolutions: eqx.AbstractVar[tuple[int, ...]]
     # Modalities whose predictions this head reads from `context` (junctions need splice sites).
     requires: eqx.AbstractVar[tuple[str, ...]]
@@ -55,6 +55,11 @@ class AbstractHead(eqx.Module):
     local: ClassVar[bool] = False
     # Weight of this head's loss in the sum over heads.
     loss_weight: ClassVar[float] = 1.0
+
+    @property
+    def reads(self) -> frozenset[int]:
+        """The embeddings it reads: at 1 and 128 bp, of pairs (2048); by default those of its resolutions."""
+        return frozenset(self.resolutions)
 
     @property
     def official_name(self) -> str:
@@ -91,6 +96,24 @@ class AbstractHead(eqx.Module):
     @abc.abstractmethod
     def output(self, predictions: Predictions) -> Float[Array, "*position track"]:
         """The array users see, at the finest resolution, padding tracks included."""
+
+
+@runtime_checkable
+class Centred(Protocol):
+    """A head that can start at what is measured on average; from zero, rare signal takes long to get used to."""
+
+    def centre(self, averages: Float[np.ndarray, "organism track"]) -> "AbstractHead":
+        """The untrained head with biases such that it predicts each track's mean over all bases (NaN: unknown)."""
+        ...
+
+
+@runtime_checkable
+class Teachable(Protocol):
+    """A head that can learn from another model's predictions (batched)."""
+
+    def taught(self, predictions: Predictions) -> dict[str, Array]:
+        """Targets for `loss` from a teacher's predictions; `output` is among them, in experimental units."""
+        ...
 
 
 @runtime_checkable

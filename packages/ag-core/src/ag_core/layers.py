@@ -43,10 +43,17 @@ def gelu_tanh(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     return jax.nn.gelu(x, approximate=True)
 
 
-def einsum_float32(equation: str, x: Array, y: Array) -> Array:
-    """Einsum of narrow operands with a float32 result; XLA on CPU has no such product, so there they are widened."""
+def widen(x: Array) -> Array:
+    """At least float32: what is narrower is widened, float64 stays."""
+    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
 
-    if x.dtype == y.dtype == jnp.float32:
+
+def einsum_float32(equation: str, x: Array, y: Array) -> Array:
+    """Einsum of narrow operands with a float32 result; XLA on CPU has no such product, so there they are widened.
+
+    Of operands in float64 the result is float64.
+    """
+    if x.dtype == y.dtype == jnp.float32 or jnp.float64 in (x.dtype, y.dtype):
         return jnp.einsum(equation, x, y)
 
     def wide(x, y):
@@ -163,7 +170,7 @@ class RMSBatchNorm(eqx.Module):
     def __call__(self, x: Float[Array, "batch *position channel"]) -> Float[Array, "batch *position channel"]:
         moment = self.second_moment
         if not self.inference:
-            batch = jnp.mean(jnp.square(x.astype(jnp.float32)), axis=tuple(range(x.ndim - 1)))
+            batch = jnp.mean(jnp.square(widen(x)), axis=tuple(range(x.ndim - 1)))
             moment = _observe(moment, jax.lax.stop_gradient(batch).astype(moment.dtype))
         return x * (self.scale * jax.lax.rsqrt(moment + EPSILON)) + self.offset
 
@@ -181,8 +188,8 @@ class LayerNorm(eqx.Module):
 
     def __call__(self, x: Float[Array, "*batch channel"]) -> Float[Array, "*batch channel"]:
         if self.centred:
-            x = x - jnp.mean(x, axis=-1, keepdims=True, dtype=jnp.float32).astype(x.dtype)
-        mean_square = jnp.mean(jnp.square(x.astype(jnp.float32)), axis=-1, keepdims=True)
+            x = x - jnp.mean(widen(x), axis=-1, keepdims=True).astype(x.dtype)
+        mean_square = jnp.mean(jnp.square(widen(x)), axis=-1, keepdims=True)
         inverse = jax.lax.rsqrt(mean_square + EPSILON).astype(x.dtype)
         return (self.scale * inverse) * x + self.offset
 

@@ -25,9 +25,14 @@ class Model(eqx.Module):
     official: ClassVar = {"backbone": "", "heads": "head"}
 
     @property
-    def precision(self) -> Precision:
+    def dtype(self) -> jnp.dtype:
         """Type of the parameters, and so of the computation."""
-        return Precision(str(self.backbone.encoder.stem.conv.weight.dtype))
+        return self.backbone.embedder_128.norm.scale.dtype
+
+    @property
+    def precision(self) -> Precision:
+        """`dtype` as a policy. Raises ValueError for one that is none (float64)."""
+        return Precision(str(self.dtype))
 
     def order(self, modalities: Iterable[str] | None = None) -> list[str]:
         """The wanted modalities (all by default) with what they require, each after what it reads.
@@ -55,12 +60,14 @@ class Model(eqx.Module):
         *,
         modalities: Iterable[str] | None = None,
         mesh: Mesh | None = None,
+        remat: bool = False,
         key: PRNGKeyArray | None = None,
     ) -> Embeddings:
-        """What the heads of the wanted modalities (all by default) read; `key` is for dropout, in training mode."""
-        resolutions = {resolution for name in self.order(modalities) for resolution in self.heads[name].resolutions}
-        dna = dna.astype(self.precision.value)
-        return self.backbone(dna, organism, resolutions=resolutions, mesh=mesh, key=key)
+        """What the heads of the wanted modalities (all by default) read; `remat` and `key` as in `Backbone`."""
+        resolutions = {resolution for name in self.order(modalities) for resolution in self.heads[name].reads}
+        return self.backbone(
+            dna.astype(self.dtype), organism, resolutions=resolutions, mesh=mesh, remat=remat, key=key
+        )
 
     def predict(
         self,
@@ -82,7 +89,7 @@ class Model(eqx.Module):
             if name in given:
                 context[name] = given[name]
             predictions[name] = jax.vmap(head)(embeddings, organism, context)
-        return cast(predictions, self.precision)
+        return cast(predictions, str(self.dtype))
 
     def __call__(
         self,

@@ -22,8 +22,8 @@ class Precision(enum.StrEnum):
 
 
 def cast(tree: PyTree, precision: Precision | str) -> PyTree:
-    """Casts all floating arrays of `tree` but those held by a `Constant`."""
-    dtype = jnp.dtype(Precision(precision).value)
+    """Casts all floating arrays of `tree` but those held by a `Constant`; to float64 in tests (jax_enable_x64)."""
+    dtype = jnp.dtype(str(precision))
 
     def convert(leaf):
         return leaf.astype(dtype) if eqx.is_inexact_array(leaf) else leaf

@@ -115,7 +115,7 @@ class _Reader:
         heads = {name: model.heads[name] for name in names}
         self.local: list[str] = []
         for name in names:  # each stands after what it requires
-            if heads[name].local and 1 in heads[name].resolutions and set(heads[name].requires) <= set(self.local):
+            if heads[name].local and 1 in heads[name].reads and set(heads[name].requires) <= set(self.local):
                 self.local.append(name)
         self.reduced: dict[str, Reducer] = {}
         for name in names:
@@ -126,7 +126,7 @@ class _Reader:
         self.needed = {needed for name in names for needed in heads[name].requires}
         # What heads that are neither local nor reducers read, kept until the end.
         self.joined = {n for name in self.whole for n in heads[name].requires if n in self.local}
-        self.keep_fine = any(1 in heads[name].resolutions for name in self.whole)
+        self.keep_fine = any(1 in heads[name].reads for name in self.whole)
         self.pieces: dict[str, list[Predictions]] = {name: [] for name in self.joined}
         self.fine: list[Array] = []
         self.states: dict[str, PyTree[Array]] = {}

@@ -168,6 +168,8 @@ def options_of(manifest: Manifest, track: Track, name: str) -> dict[str, Any]:
     for key, value in options.items():
         if isinstance(value, str):
             options[key] = manifest.locate_option(value)
+        elif isinstance(value, list):
+            options[key] = [manifest.locate_option(each) if isinstance(each, str) else each for each in value]
     # Of other layouts, an option of that name says which of a file's own resolutions is read.
     if "resolution" in known and getattr(target, "layout", "") == "signal":
         options.setdefault("resolution", track.resolution or assay(track.modality).resolution)

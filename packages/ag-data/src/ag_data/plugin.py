@@ -16,6 +16,7 @@ def ag_sources():
         Plugin("alphagenome", "ag_data.sources.alphagenome:AlphaGenomeSource", "AlphaGenome's TFRecord bundles"),
         # Splicing
         Plugin("junctions", "ag_data.sources.junctions:JunctionsSource", "STAR SJ.out.tab or regtools BED12"),
+        Plugin("exon_usage", "ag_data.sources.exon_usage:ExonUsageSource", "splice-site usage from tables of exon PSI"),
         Plugin("splice_sites", "ag_data.sources.splice_sites:SpliceSitesSource", "splice sites of an annotation (GTF)"),
         # Contact maps
         Plugin("cool", "ag_data.sources.cool:CoolSource", "contact maps: .cool and .mcool"),

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import xarray as xr
 from ag_core.config import PAIR_BIN, EmbeddingDims
 from ag_core.interfaces import AbstractHead, Embeddings, Losses, Predictions
-from ag_core.layers import Constant
+from ag_core.layers import Constant, widen
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from ag_heads.linear import MultiOrganismLinear
@@ -48,9 +48,13 @@ class ContactMapsHead(AbstractHead):
 
     def loss(self, predictions: Predictions, targets: Mapping[str, Array], organism: Int[Array, " batch"]) -> Losses:
         """Mean squared error against `targets["contacts"]` [batch, row, column, track], where that is not NaN."""
-        contacts = targets["contacts"].astype(jnp.float32)
+        contacts = widen(targets["contacts"])
         mask = ~jnp.isnan(contacts) & self.real.value[organism][:, None, None]
         return {"loss": squared_error(jnp.where(mask, contacts, 0), predictions["predictions"], mask)}
+
+    def taught(self, predictions: Predictions) -> dict[str, Array]:
+        """As `ag_core.interfaces.Teachable`: the teacher's map."""
+        return {"contacts": jnp.asarray(predictions["output"])}
 
     def reverse_complement(self, predictions: Predictions, organism: Int[Array, ""], length: int) -> Predictions:
         """Both axes reversed."""

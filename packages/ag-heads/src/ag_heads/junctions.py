@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import xarray as xr
 from ag_core.config import EmbeddingDims
 from ag_core.interfaces import AbstractHead, Embeddings, Losses, Predictions
-from ag_core.layers import truncated_normal
+from ag_core.layers import truncated_normal, widen
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from ag_heads.linear import MultiOrganismLinear
@@ -123,7 +123,7 @@ class SpliceJunctionsHead(AbstractHead):
         skip: bool = False,
     ) -> Predictions:
         codes = (self.donor_plus, self.acceptor_plus, self.donor_minus, self.acceptor_minus)
-        values = jnp.stack([code.values[organism] for code in codes]).astype(jnp.float32)
+        values = widen(jnp.stack([code.values[organism] for code in codes]))
         counts = count_pairs(self.linear(rows, organism), values, positions, skip=skip)
         donors, acceptors, tracks = counts.shape
         mask = jnp.broadcast_to(pair_mask(positions)[..., None], (donors, acceptors, 2, tracks // 2))
@@ -173,9 +173,13 @@ class SpliceJunctionsHead(AbstractHead):
 
     def loss(self, predictions: Predictions, targets: Mapping[str, Array], organism: Int[Array, " batch"]) -> Losses:
         """Ratios and counts against `targets["counts"]` [batch, donor, acceptor, 2 x tissue], where not NaN."""
-        counts = targets["counts"].astype(jnp.float32)
+        counts = widen(targets["counts"])
         mask = predictions["splice_junction_mask"] & ~jnp.isnan(counts)
         return {"loss": junction_loss(counts, predictions["predictions"], mask)}
+
+    def taught(self, predictions: Predictions) -> dict[str, Array]:
+        """As `ag_core.interfaces.Teachable`: the teacher's counts at the sites that it found."""
+        return {"counts": predictions["output"], "splice_site_positions": predictions["splice_site_positions"]}
 
     def reverse_complement(self, predictions: Predictions, organism: Int[Array, ""], length: int) -> Predictions:
         """Strands swapped and positions mirrored; these come out descending, each with its own counts."""

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
-from ag_core.layers import einsum_float32, truncated_normal
+from ag_core.layers import einsum_float32, truncated_normal, widen
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 
@@ -21,4 +21,4 @@ class MultiOrganismLinear(eqx.Module):
         self.bias = jnp.zeros((organisms, tracks))
 
     def __call__(self, x: Float[Array, "*position in"], organism: Int[Array, ""]) -> Float[Array, "*position track"]:
-        return einsum_float32("...d,dt->...t", x, self.weight[organism]) + self.bias[organism].astype(jnp.float32)
+        return einsum_float32("...d,dt->...t", x, self.weight[organism]) + widen(self.bias[organism])

@@ -6,6 +6,7 @@ Every mean runs over all unmasked elements of the batch, so that an example with
 import jax
 import jax.numpy as jnp
 from ag_core.interfaces import Losses
+from ag_core.layers import widen
 from jaxtyping import Array, Bool, Float
 
 from ag_heads.scaling import soft_clip
@@ -20,7 +21,8 @@ EPSILON = 1e-7
 def masked_mean(x: Float[Array, "*shape"], mask: Bool[Array, "*other"]) -> Float[Array, ""]:
     """Mean over unmasked elements; 0 when there are none."""
     mask = jnp.broadcast_to(mask, x.shape)
-    return jnp.sum(jnp.where(mask, x, 0.0), dtype=jnp.float32) / jnp.maximum(jnp.sum(mask, dtype=jnp.float32), 1.0)
+    x = widen(x)
+    return jnp.sum(jnp.where(mask, x, 0.0)) / jnp.maximum(jnp.sum(mask, dtype=x.dtype), 1.0)
 
 
 def poisson(targets: Float[Array, "*shape"], predictions: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
@@ -49,8 +51,8 @@ def track_loss(
         raise ValueError(f"{length:,} positions are no whole number of segments of {segment:,}; choose a multiple")
     shape = (batch, -1, segment, tracks)
     m = jnp.broadcast_to(mask, predictions.shape).reshape(shape)
-    t = jnp.where(m, jnp.maximum(targets, 0).astype(jnp.float32).reshape(shape), 0)
-    p = jnp.where(m, predictions.astype(jnp.float32).reshape(shape), 0)
+    t = jnp.where(m, widen(jnp.maximum(targets, 0)).reshape(shape), 0)
+    p = jnp.where(m, widen(predictions).reshape(shape), 0)
     total = jnp.sum(p, axis=2)
     count = masked_mean(poisson(jnp.sum(t, axis=2), total), jnp.any(m, axis=2)) / segment
     share = p / (total[:, :, None] + EPSILON)
@@ -75,10 +77,11 @@ def gene_loss(
 
     `genes` marks the exons of genes on + and on - ; `tracks` the unmasked tracks that can show a gene of each strand.
     """
-    lengths = jnp.sum(genes, axis=1, dtype=jnp.float32)
+    predictions = widen(predictions)
+    lengths = jnp.sum(genes, axis=1, dtype=predictions.dtype)
 
     def by_gene(x: Array) -> Float[Array, "batch strand gene track"]:
-        sums = jnp.einsum("bpsg,bpt->bsgt", genes.astype(jnp.float32), x.astype(jnp.float32))
+        sums = jnp.einsum("bpsg,bpt->bsgt", genes.astype(predictions.dtype), x.astype(predictions.dtype))
         return sums / jnp.maximum(lengths, 1.0)[..., None]
 
     active = (lengths > 0)[..., None] & tracks[:, :, None, :]
@@ -92,19 +95,22 @@ def gene_loss(
 
 
 def cross_entropy_from_logits(
-    labels: Float[Array, "*batch label"], logits: Float[Array, "*batch label"], mask: Bool[Array, "*batch 1"]
+    labels: Float[Array, "*batch label"],
+    logits: Float[Array, "*batch label"],
+    mask: Bool[Array, "*batch 1"],
+    weights: Float[Array, "*batch 1"] | None = None,
 ) -> Float[Array, ""]:
-    """Cross entropy with softly smoothed one-hot `labels`, over positions that are not masked."""
+    """Cross entropy with softly smoothed one-hot `labels`, over positions that are not masked, each times its weight."""
     soft = (1 - EPSILON) * labels + EPSILON / labels.shape[-1]
-    entropy = -jnp.sum(soft * jax.nn.log_softmax(logits.astype(jnp.float32), axis=-1), axis=-1, keepdims=True)
-    return masked_mean(entropy, mask)
+    entropy = -jnp.sum(soft * jax.nn.log_softmax(widen(logits), axis=-1), axis=-1, keepdims=True)
+    return masked_mean(entropy if weights is None else weights * entropy, mask)
 
 
 def binary_cross_entropy_from_logits(
     targets: Float[Array, "*shape"], logits: Float[Array, "*shape"], mask: Bool[Array, "*other"]
 ) -> Float[Array, ""]:
     """Cross entropy of fractions in [0, 1]."""
-    y, x = jnp.clip(targets, EPSILON, 1 - EPSILON), logits.astype(jnp.float32)
+    y, x = jnp.clip(targets, EPSILON, 1 - EPSILON), widen(logits)
     return masked_mean(jnp.maximum(x, 0) - x * y + jnp.log1p(jnp.exp(-jnp.abs(x))), mask)
 
 
@@ -112,7 +118,7 @@ def squared_error(
     targets: Float[Array, "*shape"], predictions: Float[Array, "*shape"], mask: Bool[Array, "*other"]
 ) -> Float[Array, ""]:
     """Mean squared error."""
-    return masked_mean(jnp.square(predictions.astype(jnp.float32) - targets), mask)
+    return masked_mean(jnp.square(widen(predictions) - targets), mask)
 
 
 def ratio_loss(
@@ -139,8 +145,8 @@ def junction_loss(
     mask: Bool[Array, "*batch donor acceptor track"],
 ) -> Float[Array, ""]:
     """Ratios among donors and among acceptors, and (weakly) the counts of each donor and of each acceptor."""
-    targets = jnp.where(mask, targets, 0).astype(jnp.float32)
-    predictions = jnp.where(mask, predictions, 0).astype(jnp.float32)
+    targets = widen(jnp.where(mask, targets, 0))
+    predictions = widen(jnp.where(mask, predictions, 0))
     loss = jnp.zeros(())
     for axis in (-3, -2):
         loss += ratio_loss(targets, predictions, mask, axis)

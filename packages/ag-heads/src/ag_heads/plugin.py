@@ -35,5 +35,8 @@ def ag_models():
 def ag_commands():
     return [
         Plugin("model import", "ag_heads.commands:import_model", "make a checkpoint of the published weights"),
+        Plugin("train", "ag_heads.training_commands:train", "train a model from a YAML file"),
+        Plugin("distil", "ag_heads.training_commands:distil", "train a student on what other models predict"),
+        Plugin("finetune", "ag_heads.training_commands:finetune", "new heads for your tracks on a trained network"),
         Plugin("model export", "ag_heads.commands:export_model", "write a checkpoint in the published layout"),
     ]

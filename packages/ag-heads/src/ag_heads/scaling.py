@@ -4,6 +4,7 @@ Model space divides a track by its mean over non-zero positions, optionally squa
 """
 
 import jax.numpy as jnp
+from ag_core.layers import widen
 from jaxtyping import Array, Float
 
 SOFT_CLIP = 10.0
@@ -24,7 +25,7 @@ def scale_targets(
     targets: Float[Array, "position track"], means: Float[Array, " track"], resolution: int, *, squash: bool
 ) -> Float[Array, "position track"]:
     """From experimental units (sum over `resolution` bp) to model space."""
-    x = targets.astype(jnp.float32) / (means * resolution)
+    x = widen(targets) / (means * resolution)
     if squash:
         x = jnp.power(x, SQUASH)
     return soft_clip(x)

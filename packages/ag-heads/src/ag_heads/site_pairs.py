@@ -30,10 +30,10 @@ def softplus(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     return jnp.maximum(x, 0) + 2 * z * series
 
 
-def _angles(positions: Int[Array, "row site"], half: int) -> Float[Array, "row site half"]:
+def _angles(positions: Int[Array, "row site"], half: int, dtype: jnp.dtype) -> Float[Array, "row site half"]:
     # The rotary code of spec/model.md 1.12, with absolute positions in bp.
     wavelengths = np.arange(half) + np.geomspace(1, MAX_POSITION - half + 1, half)
-    return positions[..., None].astype(jnp.float32) * (1 / jnp.asarray(wavelengths, jnp.float32))
+    return positions[..., None].astype(dtype) * (1 / jnp.asarray(wavelengths, dtype))
 
 
 def _partners(x: Float[Array, "*site channel"]) -> Float[Array, "*site channel"]:
@@ -60,7 +60,7 @@ def count_pairs(
     blocks of donors that are padding, by a loop of unknown length: not for gradients, nor under vmap.
     """
     sites, tissues = positions.shape[1], values.shape[2]
-    angles = jnp.repeat(_angles(positions, shown.shape[-1] // 2), 2, axis=-1)
+    angles = jnp.repeat(_angles(positions, shown.shape[-1] // 2, shown.dtype), 2, axis=-1)
     # x turned is x * cosine + partner * sine, where the even channels' sine is negative. Scale and shift come before,
     # so both factors are taken into the embeddings here, and a tissue has only products and sums left.
     cosine, sine = jnp.cos(angles), jnp.sin(angles) * jnp.where(jnp.arange(shown.shape[-1]) % 2, 1.0, -1.0)
@@ -91,7 +91,7 @@ def count_pairs(
 
         return jax.lax.fori_loop(0, -(-filled // block), one_block, counts)
 
-    counts = jnp.zeros((sites, sites, 2, tissues))
+    counts = jnp.zeros((sites, sites, 2, tissues), shown.dtype)
     # The rest first: the loop's result can then be the result, without a copy.
     if rest := tissues % size:
         counts = fill(counts, tissues - rest, rest)

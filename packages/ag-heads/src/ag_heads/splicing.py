@@ -1,19 +1,21 @@
 """Splice sites and their usage: what each base is to the spliceosome. Source: spec/model.md 3.5 and 3.7."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 import xarray as xr
 from ag_core.config import EmbeddingDims
 from ag_core.interfaces import AbstractHead, Embeddings, Losses, Predictions
-from ag_core.layers import Constant
+from ag_core.layers import Constant, widen
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from ag_heads.linear import MultiOrganismLinear
-from ag_heads.losses import binary_cross_entropy_from_logits, cross_entropy_from_logits
+from ag_heads.losses import EPSILON, binary_cross_entropy_from_logits, cross_entropy_from_logits
 from ag_heads.tables import partner_tracks, real_tracks, track_count
 
 
@@ -24,7 +26,8 @@ def _turn(predictions: Predictions, partners: Int[Array, " track"]) -> Predictio
 class SpliceSitesHead(AbstractHead):
     """Probability of each base to be a donor or acceptor on either strand, or neither (the padding track).
 
-    A site is the exonic base next to the intron.
+    A site is the exonic base next to the intron. In the loss a site weighs `site_weight` times what another base does
+    (1 in the reference); what that adds to the odds is part of the loss, so that probabilities stay probabilities.
     """
 
     linear: MultiOrganismLinear
@@ -32,6 +35,7 @@ class SpliceSitesHead(AbstractHead):
     modality: str = eqx.field(static=True)
     resolutions: tuple[int, ...] = eqx.field(static=True)
     requires: tuple[str, ...] = eqx.field(static=True)
+    site_weight: float = eqx.field(static=True)
     local: ClassVar[bool] = True
     official: ClassVar = {"linear": "multi_organism_linear"}
 
@@ -41,12 +45,14 @@ class SpliceSitesHead(AbstractHead):
         dims: EmbeddingDims,
         *,
         modality: str = "splice_sites",
+        site_weight: float = 1.0,
         key: PRNGKeyArray,
     ):
         count = track_count(modality, tracks)
         if count != 5:
             raise ValueError(f"{modality}: expected 5 classes (donor and acceptor on + and -, neither), got {count}")
         self.modality, self.resolutions, self.requires = modality, (1,), ()
+        self.site_weight = site_weight
         self.linear = MultiOrganismLinear(len(tracks), dims.bp1, count, key=key)
         self.partners = partner_tracks(tracks)
 
@@ -54,6 +60,15 @@ class SpliceSitesHead(AbstractHead):
     def official_name(self) -> str:
         """The head's name in the official parameter tree."""
         return f"{self.modality}_classification"
+
+    def centre(self, averages: Float[np.ndarray, "organism track"]) -> "SpliceSitesHead":
+        """As `ag_core.interfaces.Centred`: each class as likely as it is common."""
+        common = np.where(averages[:, :-1] > 0, averages[:, :-1], np.nan)
+        none = 1 - common.sum(axis=1, keepdims=True)
+        bias = np.log(np.concatenate([common, none], axis=1))
+        known = np.isfinite(bias).all(axis=1, keepdims=True)
+        new = jnp.asarray(np.where(known, bias, np.asarray(self.linear.bias)), jnp.float32)
+        return eqx.tree_at(lambda head: head.linear.bias, self, new)
 
     def __call__(
         self, embeddings: Embeddings, organism: Int[Array, ""], context: Mapping[str, Predictions]
@@ -63,10 +78,21 @@ class SpliceSitesHead(AbstractHead):
         return {"logits": logits, "predictions": jax.nn.softmax(logits, axis=-1)}
 
     def loss(self, predictions: Predictions, targets: Mapping[str, Array], organism: Int[Array, " batch"]) -> Losses:
-        """Cross entropy with `targets["classes"]` (bool [batch, position, class]), where a base has a class."""
-        classes = targets["classes"]
-        mask = jnp.any(classes, axis=-1, keepdims=True)
-        return {"loss": cross_entropy_from_logits(classes.astype(jnp.float32), predictions["logits"], mask)}
+        """Cross entropy with `targets["classes"]` (bool or shares [batch, position, class]), where a base has one."""
+        logits = predictions["logits"]
+        labels, weights = targets["classes"].astype(logits.dtype), None
+        mask = jnp.any(labels > 0, axis=-1, keepdims=True)
+        if self.site_weight != 1:
+            is_site = jnp.arange(labels.shape[-1]) < labels.shape[-1] - 1
+            labels = labels * jnp.where(is_site, self.site_weight, 1.0)
+            weights = jnp.sum(labels, axis=-1, keepdims=True)
+            labels = labels / jnp.maximum(weights, EPSILON)
+            logits = logits + math.log(self.site_weight) * is_site
+        return {"loss": cross_entropy_from_logits(labels, logits, mask, weights)}
+
+    def taught(self, predictions: Predictions) -> dict[str, Array]:
+        """As `ag_core.interfaces.Teachable`: the teacher's probabilities."""
+        return {"classes": jnp.asarray(predictions["output"])}
 
     def reverse_complement(self, predictions: Predictions, organism: Int[Array, ""], length: int) -> Predictions:
         """Positions reversed, strands swapped."""
@@ -107,6 +133,13 @@ class SpliceSiteUsageHead(AbstractHead):
         """The head's name in the official parameter tree."""
         return "splice_sites_usage"
 
+    def centre(self, averages: Float[np.ndarray, "organism track"]) -> "SpliceSiteUsageHead":
+        """As `ag_core.interfaces.Centred`: the mean over sites that were measured."""
+        share = np.clip(averages, 1e-3, 1 - 1e-3)
+        bias = np.log(share / (1 - share))
+        new = jnp.asarray(np.where(np.isfinite(bias), bias, np.asarray(self.linear.bias)), jnp.float32)
+        return eqx.tree_at(lambda head: head.linear.bias, self, new)
+
     def __call__(
         self, embeddings: Embeddings, organism: Int[Array, ""], context: Mapping[str, Predictions]
     ) -> Predictions:
@@ -116,9 +149,13 @@ class SpliceSiteUsageHead(AbstractHead):
 
     def loss(self, predictions: Predictions, targets: Mapping[str, Array], organism: Int[Array, " batch"]) -> Losses:
         """Binary cross entropy with `targets["usage"]` [batch, position, track], where that is not NaN."""
-        usage = targets["usage"].astype(jnp.float32)
+        usage = widen(targets["usage"])
         mask = ~jnp.isnan(usage) & self.real.value[organism][:, None]
         return {"loss": binary_cross_entropy_from_logits(jnp.where(mask, usage, 0), predictions["logits"], mask)}
+
+    def taught(self, predictions: Predictions) -> dict[str, Array]:
+        """As `ag_core.interfaces.Teachable`: the teacher's fractions."""
+        return {"usage": jnp.asarray(predictions["output"])}
 
     def reverse_complement(self, predictions: Predictions, organism: Int[Array, ""], length: int) -> Predictions:
         """Positions reversed, strand partners swapped."""

@@ -305,7 +305,7 @@ class _View:
 
     def _whole(self, name: str) -> Predictions:
         heads = self.model.heads
-        resolutions = {resolution for each in self.model.order([name]) for resolution in heads[each].resolutions}
+        resolutions = {resolution for each in self.model.order([name]) for resolution in heads[each].reads}
         fine = coarse = pair = None
         if resolutions & {1, TOKEN}:  # then all tokens were decoded
             fine, coarse = self._tokens_at(None)

@@ -81,7 +81,7 @@ class JobMaker:
         rest = used - set(self._rows) - {JUNCTIONS}
         order = engine.model.order(rest)
         # Contact maps come from the pair state alone.
-        self._everything = any({1, TOKEN} & set(heads[name].resolutions) for name in order)
+        self._everything = any({1, TOKEN} & heads[name].reads for name in order)
 
     def make(self, number: int, call: Call, interval: Interval) -> Job:
         """The job of a call with a variant. Raises what scorers raise."""

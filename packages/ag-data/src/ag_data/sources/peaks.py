@@ -36,7 +36,8 @@ class PeaksSource(AbstractSource):
       an even number, the summit is the first base of the right half.
     - `stranded`: tracks for '+' and '-', by the column of strands.
     - `track_columns`: names of columns; each distinct combination of their values is a track that has them as
-      metadata. Without a header, columns have the names of the BED, narrowPeak or broadPeak formats.
+      metadata, under other names if a mapping gives them. Without a header, columns have the names of the BED,
+      narrowPeak or broadPeak formats.
 
     The file is read once, when it is opened. Raises InputError naming the line for peaks without length, values that
     are no numbers, summits outside their peak, and strands other than '+' and '-' where they are needed.
@@ -51,13 +52,14 @@ class PeaksSource(AbstractSource):
         value: str = "binary",
         summit_window: int | None = None,
         stranded: bool = False,
-        track_columns: str | Sequence[str] = (),
+        track_columns: str | Sequence[str] | Mapping[str, str] = (),
     ):
         self.resolution = check_resolution(resolution)
         if summit_window is not None and (type(summit_window) is not int or summit_window < 1):
             raise InputError(f"summit_window is {summit_window!r}; expected a length in bp")
         self._value, self._window, self._stranded = value, summit_window, bool(stranded)
         self._keys = (track_columns,) if isinstance(track_columns, str) else tuple(track_columns)
+        self._titles = dict(track_columns) if isinstance(track_columns, Mapping) else {}
         self._table = Table(pathlib.Path(path), "file of peaks")
         columns, header = find_columns(self._table)
         wanted = {name: Column(columns[name], PLACE[name].kind) for name in PLACE}
@@ -82,7 +84,7 @@ class PeaksSource(AbstractSource):
         strands = ["+", "-"] if self._stranded else ["."]
         keys = [key for key in self._order for _ in strands]
         names = [" ".join(key) or track_name(self._table.path) for key in keys]
-        columns = {name: [key[index] for key in keys] for index, name in enumerate(self._keys)}
+        columns = {self._titles.get(name, name): [key[index] for key in keys] for index, name in enumerate(self._keys)}
         return track_table({"name": names, "strand": strands * len(self._order), **columns})
 
     def chromosomes(self) -> Mapping[str, int | None]:

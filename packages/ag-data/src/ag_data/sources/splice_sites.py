@@ -2,10 +2,11 @@
 
 import os
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 from ag_core.errors import InputError
 from ag_core.genome import Interval
@@ -21,15 +22,18 @@ from ag_data.splice_sites import KINDS, SpliceSites, annotated_sites
 class SpliceSitesSource(AbstractSource):
     """Exonic bases beside introns: of all transcripts of a GTF (or a table made from one), or of a table of sites.
 
-    Tables of sites are those of `agenome genome splice-sites` (Chromosome, 0-based Position, Strand, Kind). Tracks:
-    donor and acceptor on '+', then on '-'. Raises InputError for other files, and where there is no site at all.
+    Tables of sites are those of `agenome genome splice-sites` (Chromosome, 0-based Position, Strand, Kind). Several
+    files, such as those of single chromosomes, count as one. Tracks: donor and acceptor on '+', then on '-'. Raises InputError for other files, and where there is no site at all.
     """
 
     layout = "classes"
     resolution = 1
 
-    def __init__(self, path: str | os.PathLike[str]):
-        self._sites, self._origin = _read(pathlib.Path(path))
+    def __init__(self, path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]):
+        paths = [path] if isinstance(path, str | os.PathLike) else list(path)
+        read = [_read(pathlib.Path(each)) for each in paths]
+        self._sites = read[0][0] if len(read) == 1 else SpliceSites(pd.concat([sites.table for sites, _ in read]))
+        self._origin = read[0][1]
         if not len(self._sites.table):
             raise InputError(
                 f"{path} holds no splice site: none of its transcripts has two exons; expected exon rows with "

@@ -1,0 +1,343 @@
+"""A training run from its settings: steps, records, validation, checkpoints; goes on where it was stopped.
+
+    OUT/settings.json   what is run; a later start with other settings is refused
+    OUT/journal.jsonl   one record for every few steps, and for each validation
+    OUT/curves.png      the same as a picture
+    OUT/checkpoints/    the last states (orbax)
+    OUT/model/          the model so far, to score with
+"""
+
+import dataclasses
+import json
+import math
+import pathlib
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import equinox as eqx
+import jax
+import numpy as np
+from ag_core import training
+from ag_core.checkpoint import ModelSpec, save
+from ag_core.errors import InputError
+from ag_core.interfaces import Losses
+from ag_core.mesh import make_mesh, put
+from ag_core.model import training_mode
+from ag_core.sequence import one_hot
+from jax.sharding import Mesh
+from jaxtyping import Array, Float, PRNGKeyArray
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from ag_heads.adapters import merge
+from ag_heads.recipes.assemble import (
+    chosen_arrays,
+    hold_norms,
+    learning_rates,
+    make_model,
+    make_optimiser,
+    make_spec,
+    schedule,
+)
+from ag_heads.recipes.curves import draw_curves
+from ag_heads.recipes.feeds import Data, TakeTurns
+from ag_heads.recipes.journal import Journal
+from ag_heads.recipes.settings import Settings
+from ag_heads.recipes.snapshots import Snapshots
+from ag_heads.recipes.teachers import CheckpointTeacher, Teacher, check_teachers, make_targets
+from ag_heads.recipes.watchdog import Watchdog
+
+SETTINGS, JOURNAL, CURVES, CHECKPOINTS, MODEL = "settings.json", "journal.jsonl", "curves.png", "checkpoints", "model"
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """How a run ended: whether all steps were made, and the model's folder."""
+
+    finished: bool
+    step: int
+    model: pathlib.Path
+
+
+class Stop:
+    """Set by the first Ctrl-C or SIGTERM: the run ends after its step and keeps a checkpoint. The second one kills."""
+
+    def __init__(self):
+        self.asked = False
+
+    def __enter__(self) -> "Stop":
+        self._before = {}
+        for number in (signal.SIGINT, signal.SIGTERM):
+            try:
+                self._before[number] = signal.signal(number, self._ask)
+            except ValueError:  # not the main thread
+                break
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _ask(self, number: int, frame: Any) -> None:
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = True
+
+
+def train(
+    settings: Settings,
+    out: pathlib.Path,
+    *,
+    teachers: Sequence[Teacher] | None = None,
+    console: Console | None = None,
+) -> Outcome:
+    """Runs `settings` in the folder `out`, or goes on with what was run there.
+
+    `teachers` are whom a student learns from, by default those that the settings name. Raises InputError for settings, files or a folder that do not fit, a full disk, and a loss that is not finite (its
+    batch is kept).
+    """
+    console = console or Console(stderr=True)
+    out.mkdir(parents=True, exist_ok=True)
+    _check_same(settings, out / SETTINGS)
+    run = settings.run
+    mesh = _mesh(settings)
+    with console.status("opening data"):
+        if teachers is None and settings.distil is not None:
+            teachers = [CheckpointTeacher(settings.named(name)) for name in settings.distil.teachers]
+        if teachers:
+            check_teachers(teachers, list(settings.model.heads))
+        data = Data(settings, teachers[0].tables if teachers else None)
+        spec = make_spec(settings, data)
+    with console.status("making the model"):
+        model = make_model(settings, data, spec)
+    groups = settings.optimiser.groups
+    chosen = chosen_arrays(model, settings)
+    model = hold_norms(model, chosen)
+    optimiser = make_optimiser(settings.optimiser, learning_rates(model, chosen, _used(groups)))
+    state = training.start(model, optimiser, chosen=chosen, average=settings.numerics.average is not None)
+    if mesh is not None:
+        arrays, rest = eqx.partition(state, eqx.is_array)
+        state = eqx.combine(put(arrays, mesh), rest)
+    step = make_step(settings, optimiser, chosen, mesh)
+    evaluate = make_evaluation(settings, mesh)
+    total, rate = settings.optimiser.steps, schedule(settings.optimiser)
+    with Snapshots(out / CHECKPOINTS, run.keep) as snapshots, Stop() as stop, Watchdog(run.watchdog) as watchdog:
+        about: dict[str, Any] | None = None
+        if snapshots.latest is not None:
+            state, about = snapshots.restore(state, mesh)
+        begun = int(state.step)
+        journal = Journal(
+            out / JOURNAL, begun, wandb=run.wandb, tensorboard=run.tensorboard, name=settings.name
+        )
+        parameters = training.count_parameters(model)
+        console.print(f"{settings.name}: {parameters:,} parameters, step {begun:,} of {total:,}", highlight=False)
+        with TakeTurns(data, mesh=mesh, state=about and about["data"]) as turns, _progress(console) as progress:
+            task = progress.add_task(settings.name, total=total, completed=begun)
+            recent = _Recent()
+            for number in range(begun, total):
+                feed, batch = turns.next()
+                if teachers:
+                    asked = teachers if settings.distil and settings.distil.each == "mean" else [
+                        teachers[number % len(teachers)]
+                    ]
+                    targets = make_targets(model.heads, asked, data.modalities[feed], batch)
+                    batch = {**batch, "targets": targets}
+                state, report = step(batch, state)
+                # Told one step later, so that the device never waits for us.
+                recent.add(number, feed, batch, report, out)
+                watchdog.beat(f"step {number + 2:,}")
+                progress.advance(task)
+                done = number + 1
+                last = done == total or stop.asked
+                if last or done % run.log_every == 0:
+                    values = recent.means(out)
+                    journal.write("train", done, values | {"learning_rate": float(rate(number))})
+                    progress.update(task, description=f"loss {values['loss']:.4f}")
+                if last or done % run.validate_every == 0:
+                    if not stop.asked:
+                        journal.write("valid", done, _validate(settings, data, state, evaluate, mesh, watchdog))
+                    _keep_model(state, spec, out)
+                    draw_curves(out / JOURNAL, out / CURVES)
+                if last or done % run.checkpoint_every == 0:
+                    snapshots.save(state, {"data": turns.state()}, wait=last)
+                if last:
+                    break
+        if begun >= total:
+            _keep_model(state, spec, out)
+    finished = int(state.step) >= total
+    return Outcome(finished, int(state.step), out / MODEL)
+
+
+def make_step(settings: Settings, optimiser: Any, chosen: Any, mesh: Mesh | None) -> Callable[..., Any]:
+    """The compiled step: (batch, state) to (state, report); the old state's memory is used again."""
+    numerics = settings.numerics
+    loss = make_loss(settings, mesh)
+
+    def step(batch: Any, state: training.State) -> tuple[training.State, training.Report]:
+        return training.advance(
+            state,
+            batch,
+            loss=loss,
+            optimiser=optimiser,
+            chosen=chosen,
+            precision=numerics.precision,
+            accumulate=numerics.accumulate,
+            decay=numerics.average or 0.0,
+            seed=settings.seed,
+            mesh=mesh,
+        )
+
+    return eqx.filter_jit(step, donate="all-except-first")
+
+
+def make_loss(settings: Settings, mesh: Mesh | None) -> training.LossFunction:
+    """The loss of a batch of `ag_data.Loader`."""
+    weights = {name: head.weight for name, head in settings.model.heads.items() if head.weight is not None}
+    numerics = settings.numerics
+
+    def loss(model: Any, batch: Mapping[str, Any], key: PRNGKeyArray) -> tuple[Float[Array, ""], Losses]:
+        return training.model_loss(
+            model,
+            one_hot(batch["codes"]),
+            batch["organism"],
+            batch["targets"],
+            weights=weights,
+            mesh=mesh,
+            remat=numerics.remat,
+            key=key if numerics.dropout else None,
+        )
+
+    return loss
+
+
+def make_evaluation(settings: Settings, mesh: Mesh | None) -> Callable[..., Any]:
+    """The compiled validation of a batch: (model in inference mode, batch) to all parts of the loss."""
+    loss = make_loss(settings, mesh)
+
+    def evaluate(batch: Any, model: Any) -> Losses:
+        value, parts = loss(model, batch, jax.random.key(0))
+        return {"loss": value, **parts}
+
+    return eqx.filter_jit(evaluate)
+
+
+class _Recent:
+    """Reports of the last steps. Raises InputError for one that was not finite, with its batch kept in a file."""
+
+    def __init__(self):
+        self._reports: list[tuple[str, training.Report]] = []
+        self._pending: tuple[int, str, Any, training.Report] | None = None
+        self._since = time.monotonic()
+
+    def add(self, number: int, feed: str, batch: Any, report: training.Report, out: pathlib.Path) -> None:
+        self._settle(out)
+        self._pending = (number, feed, batch, report)
+
+    def means(self, out: pathlib.Path) -> dict[str, float]:
+        """Means over the steps since the last call, and seconds a step took."""
+        self._settle(out)
+        sums: dict[str, list[float]] = {}
+        for feed, report in self._reports:
+            values = {"loss": report.loss, "gradient_norm": report.gradient_norm}
+            values |= {key: part for key, part in report.parts.items() if key.endswith("/loss")}
+            if feed:
+                values[f"loss/{feed}"] = report.loss
+            for key, value in values.items():
+                sums.setdefault(key, []).append(float(value))
+        now = time.monotonic()
+        spent, count = now - self._since, len(self._reports)
+        self._reports, self._since = [], now
+        return {key: math.fsum(values) / len(values) for key, values in sums.items()} | {"seconds": spent / count}
+
+    def _settle(self, out: pathlib.Path) -> None:
+        if self._pending is None:
+            return
+        number, feed, batch, report = self._pending
+        self._pending = None
+        if not bool(report.finite):
+            path = out / f"bad_batch_{number + 1}.npz"
+            flat, _ = jax.tree_util.tree_flatten_with_path(batch)
+            np.savez(path, **{jax.tree_util.keystr(p, simple=True, separator="."): np.asarray(x) for p, x in flat})
+            parts = ", ".join(f"{key} {float(x):.4g}" for key, x in report.parts.items() if key.endswith("/loss"))
+            raise InputError(
+                f"step {number + 1:,}: loss {float(report.loss):.4g}, gradient norm {float(report.gradient_norm):.4g} "
+                f"({parts}); the weights are those before it, its batch is {path}. A lower learning rate, a longer "
+                "warm-up or a look at the batch may help; starting again goes on from the last checkpoint"
+            )
+        self._reports.append((feed, report))
+
+
+def _validate(
+    settings: Settings,
+    data: Data,
+    state: training.State,
+    evaluate: Callable[..., Any],
+    mesh: Mesh | None,
+    watchdog: Watchdog,
+) -> dict[str, float]:
+    model = training_mode(training.averaged(state), False)
+    found: dict[str, list[float]] = {}
+    for feed in settings.data:
+        for batch in data.validation(feed, mesh=mesh):
+            for key, value in evaluate(batch, model).items():
+                if key == "loss" or key.endswith("/loss"):
+                    found.setdefault(key, []).append(float(value))
+            watchdog.beat("a validation batch")
+    return {key: math.fsum(values) / len(values) for key, values in found.items()}
+
+
+def _keep_model(state: training.State, spec: ModelSpec, out: pathlib.Path) -> None:
+    if jax.process_index() == 0:
+        save(out / MODEL, merge(training_mode(training.averaged(state), False)), spec)
+
+
+def _used(groups: dict[str, float]) -> dict[str, float]:
+    """Without those that freeze: what they name is not trained."""
+    return {key: factor for key, factor in groups.items() if factor != 0}
+
+
+def _mesh(settings: Settings) -> Mesh | None:
+    numerics = settings.numerics
+    if numerics.data * numerics.seq == 1 and jax.process_count() == 1:
+        return None
+    try:
+        return make_mesh(numerics.data, numerics.seq)
+    except ValueError as error:
+        raise InputError(f"numerics: {error}") from error
+
+
+def _check_same(settings: Settings, path: pathlib.Path) -> None:
+    """Refuses a folder of another run; how often it logs and saves may change."""
+    now = settings.model_dump(mode="json")
+    if path.exists():
+        before = json.loads(path.read_text())
+        apart = [
+            f"{key} was {old!r}, now {new!r}"
+            for key, old, new in _differences({**before, "run": None}, {**now, "run": None})
+        ]
+        if apart:
+            raise InputError(
+                f"{path.parent} holds a run of other settings: {'; '.join(apart[:5])}; choose another folder, or start "
+                "from its model (model.start)"
+            )
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(now, indent=1))
+    temporary.replace(path)
+
+
+def _differences(before: Any, now: Any, place: str = "") -> Iterator[tuple[str, Any, Any]]:
+    if isinstance(before, dict) and isinstance(now, dict):
+        for key in {**before, **now}:
+            yield from _differences(before.get(key), now.get(key), f"{place}.{key}" if place else key)
+    elif before != now:
+        yield place, before, now
+
+
+def _progress(console: Console) -> Progress:
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    return Progress(*columns, console=console, disable=not console.is_terminal)
+
+
+__all__ = ["Outcome", "train"]

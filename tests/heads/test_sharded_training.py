@@ -1,0 +1,55 @@
+"""A step on a mesh is the step on one device, and its communication is what it has to be."""
+
+import collections
+
+import jax
+import numpy as np
+import pytest
+import sharded
+from ag_core.mesh import make_mesh
+from ag_core.precision import cast
+
+LENGTH = 16_384
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-5), ("float64", 1e-12)])
+def test_losses_and_gradients_of_the_whole_model_on_eight_devices(eleven_heads_model, dtype, tolerance):
+    """All eleven heads, data=2 x seq=4; running moments, which come as gradients, included."""
+    with jax.enable_x64(dtype == "float64"):
+        model, batch = cast(eleven_heads_model, dtype), sharded.make_batch(LENGTH, 2)
+        alone = sharded.gradient_program(None, dtype)(model, sharded.as_device_arrays(batch))
+        mesh = make_mesh(2, 4)
+        spread = sharded.gradient_program(mesh, dtype)(model, sharded.place(batch, mesh))
+        (loss, parts), gradients = alone
+        (other_loss, other_parts), other_gradients = spread
+        assert loss.dtype == dtype
+        found = {
+            "loss": sharded.apart(loss, other_loss),
+            "parts": max(sharded.apart(parts[key], other_parts[key]) for key in parts if key.endswith("loss")),
+            "gradients": sharded.apart(gradients, other_gradients),
+        }
+        print(dtype, found)
+        assert found["loss"] < tolerance
+        assert found["parts"] < tolerance
+        assert found["gradients"] < (20 if dtype == "float32" else 1) * tolerance
+
+
+@pytest.mark.slow
+def test_communication_is_halos_keys_and_values_and_one_reduction(eleven_heads_model):
+    """On a mesh along the sequence: no sequence is gathered, nothing is sent all to all."""
+    mesh = make_mesh(1, 8)
+    batch = sharded.place(sharded.make_batch(LENGTH, 1), mesh)
+    model = eleven_heads_model
+    program = sharded.gradient_program(mesh).lower(model, batch).compile()
+    found = sharded.collectives(program.as_text())
+    kinds = collections.Counter(kind for kind, _, _ in found)
+    sizes = collections.Counter()
+    for kind, size, _ in found:
+        sizes[kind] += size
+    print(dict(kinds), dict(sizes))
+    assert not kinds["all-to-all"]
+    # A whole sequence at 1 bp, even of 8 channels in float32, would be 512 KB.
+    largest = max(size for kind, size, _ in found if kind in ("all-gather", "collective-permute"))
+    assert largest < LENGTH * 8 * 4 / 4
+    assert np.isfinite(largest)
