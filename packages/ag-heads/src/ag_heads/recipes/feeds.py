@@ -10,15 +10,17 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 from ag_core.errors import InputError
+from ag_core.genome import Interval
 from ag_core.plugins import registry
 from ag_data import Augment, Loader, Mutations, Stream, TrackStore, open_genome, open_store
 from ag_data.annotation import read_gtf
-from ag_data.batches import Batch
+from ag_data.batches import Batch, Batches
 from ag_data.blacklist import read_blacklist
 from ag_data.draws import Turns
 from ag_data.folds import Split, drop_overlaps, find_leaks, hold_out, read_folds, split_folds, split_labels
 from ag_data.genome_store import Genome
 from ag_data.layouts.slots import merge_tables, pad_tables
+from ag_data.loader import local_rows, split_batch
 from ag_data.regions import read_peaks
 from ag_data.sampling import AbstractSampler, Anywhere, ByGene, ByPeak, Mix, Tiled, Uniform
 from ag_data.splice_sites import CLASSES, read_splice_sites
@@ -85,25 +87,29 @@ class Data:
 
     def validation(self, name: str, *, mesh: Any = None) -> Iterator[Batch]:
         """Validation batches of a feed, the same each time: windows end to end, spread evenly, not augmented."""
-        feed = self.settings.data[name]
+        feed, sources = self.settings.data[name], list(self.sources[name].items())
         length = feed.length or self.settings.model.window
-        for key, source in self.sources[name].items():
-            if not len(source.split["valid"]) or not source.stores:
-                continue
-            sampler = _held_out(source, length, feed)
-            if sampler is None:
-                continue
-            with Loader(
-                [self._stream(source, sampler, key)],
-                batch=feed.batch,
-                length=length,
-                modalities=self._wanted(name),
-                epochs=1,
-                threads=self.settings.run.threads,
-                device=mesh is None,
-                mesh=mesh,
-            ) as loader:
-                yield from loader
+        wanted = self._wanted(name)
+        drawn: list[tuple[int, Interval]] = []
+        streams = []
+        for number, (key, source) in enumerate(sources):
+            sampler = _held_out(source, length, feed) if source.stores and len(source.split["valid"]) else None
+            streams.append(self._stream(source, sampler or self._sampler(source, feed, length), key))
+            if sampler is not None and sampler.size is not None:
+                drawn += [(number, sampler.draw(0, index)) for index in range(sampler.size)]
+        if not drawn or not wanted:
+            return
+        # All streams in one, so that one program serves all.
+        batches = Batches(streams, length, wanted)
+        rows = list(range(feed.batch)) if mesh is None else local_rows(mesh, feed.batch)
+        for begin in range(0, len(drawn), feed.batch):
+            batch = batches.allocate(len(rows))
+            for place, row in enumerate(rows):
+                if begin + row < len(drawn):
+                    batches.fill(batch, place, *drawn[begin + row])
+                else:
+                    batches.empty(batch, place)
+            yield batch if mesh is None else split_batch(batch, mesh, feed.batch)
 
     def averages(self, modality: str) -> np.ndarray:
         """[organism, slot] means over all measured bases (per base for signal; NaN where unknown)."""
@@ -267,14 +273,27 @@ def _split(settings: Settings, stream: own.StreamSettings, genome: Genome, lengt
         windows = read_folds(settings.locate(chosen.folds))
         split = split_folds(windows, chosen.version, length=length, margin=shift)
     if chosen.exclude:
-        out = hold_out(genome.lengths, test=_known(chosen.exclude, genome))["test"]
+        out = hold_out(genome.lengths, test=_there(chosen.exclude, genome))["test"]
         split = {name: drop_overlaps(table, out, length + shift) for name, table in split.items()}
     return split
 
 
-def _known(places: Sequence[str], genome: Genome) -> list[str]:
-    """Places on chromosomes that the genome has; others cannot be drawn from in any case."""
-    return [place for place in places if genome.find_chromosome(place.split(":")[0]) is not None]
+def _there(places: Sequence[str], genome: Genome) -> list[str | Interval]:
+    """What of these places the genome has: pieces of chromosomes may lack them, and draw nothing there either."""
+    found: list[str | Interval] = []
+    for place in places:
+        if (name := genome.find_chromosome(place)) is not None:
+            found.append(name)
+        elif ":" in place:
+            try:
+                interval = Interval.from_region(place)
+            except ValueError as error:
+                raise InputError(f"exclude: {error}") from error
+            name = genome.find_chromosome(interval.chromosome)
+            end = min(interval.end, genome.lengths[name]) if name else 0
+            if name and interval.start < end:
+                found.append(Interval(name, interval.start, end))
+    return found
 
 
 def _check_leaks(where: str, source: Source) -> None:
