@@ -315,6 +315,7 @@ def test_a_killed_move_is_finished_by_the_next_run(world, store, monkeypatch):
     assert open_store(store.path).tracks("chip_tf").sizes["track"] == 2
 
 
+@pytest.mark.slow
 def test_a_killed_process_leaves_no_store(world):
     folder, _, _ = world
     script = (

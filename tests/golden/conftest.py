@@ -13,7 +13,13 @@ SCORING = "golden_scoring.json"
 BUNDLED = HERE / "bundled"
 SHARED = HERE.parents[2] / "shared" / "golden" / "open"
 # Of whole models with all heads, a minute of two cores each; `--golden DIR` runs them too.
-LONG = {"small_model/loss_and_gradients", "small_model_api/api", "full_model/forward"}
+LONG = {
+    "small_model/loss_and_gradients",
+    "small_model/forward",
+    "small_model_api/api",
+    "full_model/forward",
+    "modules/loss_heads_real_segment",
+}
 
 
 def golden_files(root: pathlib.Path) -> list[tuple[pathlib.Path, str]]:

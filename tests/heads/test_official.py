@@ -142,6 +142,7 @@ def test_import_then_export_is_bit_exact(checkpoint, orbax_folder, tree, tmp_pat
     assert json.loads(capsys.readouterr().out)["parameters"] == sum(x.size for x in jax.tree.leaves(tree[0]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{"use_ocdbt": False}, {"use_ocdbt": True, "use_zarr3": True}])
 def test_other_layouts_of_orbax(checkpoint, tree, tmp_path, options):
     folder, out = tmp_path / "tree", tmp_path / "out"
@@ -235,6 +236,7 @@ def test_folders_that_are_none(orbax_folder, checkpoint, tmp_path, refuse):
         assert str(alone / "_METADATA") in refuse(alone)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["removed", "truncated"])
 def test_no_missing_piece_reads_as_zeros(orbax_folder, tree, tmp_path, how):
     """Whatever file is gone, reading refuses or does not need it; it never gives other numbers."""
@@ -258,6 +260,7 @@ def test_no_missing_piece_reads_as_zeros(orbax_folder, tree, tmp_path, how):
     assert all(str(tmp_path) in message for message in refused.values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at", ["read", "write"])
 def test_interrupted_import_leaves_nothing(checkpoint, orbax_folder, tmp_path, monkeypatch, capsys, at):
     out = tmp_path / "out"
@@ -282,6 +285,7 @@ def test_interrupted_import_leaves_nothing(checkpoint, orbax_folder, tmp_path, m
     assert "holds a checkpoint already" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_interrupted_export_leaves_no_folder(checkpoint, tmp_path, monkeypatch):
     def stop(*_, **__):
         raise KeyboardInterrupt

@@ -55,6 +55,7 @@ def test_a_run_leaves_a_model_records_and_curves(whole):
     assert loaded.model.backbone.tower.blocks[0].mlp.norm.inference
 
 
+@pytest.mark.slow
 def test_after_a_kill_it_goes_on_bit_for_bit(folder, whole, tmp_path):
     """SIGKILL somewhere in the middle, from the command line; then the same command again."""
     path = folder / "recipe.yaml"

@@ -74,6 +74,7 @@ def made(world, background):
     return path
 
 
+@pytest.mark.slow
 def test_the_background_lies_evenly_in_its_own_table(made, engine, results):
     table = read_table(made)
     assert table.provenance["statuses"] == {"ref_mismatch": 1, "scored": COUNT}

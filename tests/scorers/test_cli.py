@@ -122,6 +122,7 @@ def test_swapping_alleles_flips_the_sign_and_equal_alleles_score_zero(world):
         np.testing.assert_array_equal(np.nan_to_num(one[items:]), 0)
 
 
+@pytest.mark.slow
 def test_batches_do_not_matter(world, scored, tmp_path):
     other = tmp_path / "again.parquet"
     assert run(arguments(world, scored[0], other, "--batch-size", "3")) == 0
@@ -145,6 +146,7 @@ def test_track_query_and_recommended_key(world, scored, tmp_path):
     assert {row["track"] for row in pq.read_table(output).to_pylist()} == {"CTCF", None}
 
 
+@pytest.mark.slow
 def test_bfloat16_runs_and_stays_close(world, scored, tmp_path):
     output = tmp_path / "low.parquet"
     assert run(arguments(world, scored[0], output, "--precision", "bfloat16", "--scorer", "chip_tf")) == 0

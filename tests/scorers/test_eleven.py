@@ -101,6 +101,7 @@ def test_equal_alleles_change_nothing(opened, eleven):
     assert all(np.nanmax(result.values) > 0 for result in actives)
 
 
+@pytest.mark.slow
 def test_changes_are_seen_and_batches_do_not_matter(opened, eleven, polya):
     other = open_all(eleven, polya, batch_size=3)
     one = variants_of(eleven)
@@ -134,6 +135,7 @@ def test_composite_is_the_sum_of_its_parts(opened, eleven):
         assert nowhere[key].values.shape == (0, opened.tables[RECOMMENDED[key][1]["modality"]].sizes["track"]), key
 
 
+@pytest.mark.slow
 def test_one_program_and_no_junction_matrix_comes_back(eleven, polya, monkeypatch):
     # Scorers that no other test has together, so that nothing is compiled yet.
     scorers = ("SPLICE_JUNCTIONS", "POLYADENYLATION", "gene_mask_splicing:modality=splice_sites,width=1001")
@@ -155,6 +157,7 @@ def test_one_program_and_no_junction_matrix_comes_back(eleven, polya, monkeypatc
     assert max(leaf.size for leaf in jax.tree.leaves(sent[0][0].scores)) <= genes * tissues**2
 
 
+@pytest.mark.slow
 def test_minus_strand_equals_the_mirrored_genome(eleven, mirrored, polya):
     """Scores on '-' are those of the other strand of a mirrored world, junctions and site masks included."""
     here, there = open_all(eleven, polya), open_all(mirrored, mirrored.polya(len(eleven.genome)))

@@ -80,6 +80,7 @@ def compare(pair, world, kind, strand, places):
         same(partial.score(variant, interval), full.score(variant, interval))
 
 
+@pytest.mark.slow
 def test_a_substitution_scores_as_in_full(pair, eleven):
     compare(pair, eleven, "snv", "+", PLACES[2:3])
 
@@ -133,6 +134,7 @@ def test_anywhere_and_off_the_middle(plain, world, position, kind, shift):
     check_place(plain, world, position, kind, shift)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("position", "kind", "shift"), [(8890, "snv", 0), (8890, "ins5", -2000), (3, "del6", 900)])
 def test_some_places(plain, world, position, kind, shift):
     check_place(plain, world, position, kind, shift)

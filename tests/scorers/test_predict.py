@@ -116,6 +116,7 @@ def same(left, right):
     assert not found
 
 
+@pytest.mark.slow
 def test_predictions_are_those_of_the_model_cut_to_the_region(tree, files, world):
     assert set(tree.children) == set(TABLES)
     window = interval_of(tree["cage"].to_dataset(), "window")
@@ -296,6 +297,7 @@ def test_the_ends_of_a_chromosome_are_the_ends_of_its_files(files, options, tmp_
     assert np.isnan(values[len(inside) :]).all()
 
 
+@pytest.mark.slow
 def test_loose_sequences_are_predicted_as_regions_are(files, options, world, tmp_path):
     fasta = tmp_path / "loose.fa"
     fasta.write_text(f">s/1\n{world.genome[6144:12288]}\n")

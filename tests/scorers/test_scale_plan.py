@@ -90,6 +90,7 @@ def test_bytes_are_foretold(world, few, tmp_path, capsys):
         assert size == pytest.approx(sum(file.stat().st_size for file in files), rel=0.05), output
 
 
+@pytest.mark.slow
 def test_what_does_not_fit_the_disk_is_refused_before_any_work(world, few, tmp_path, monkeypatch, capsys):
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=3000))
@@ -206,6 +207,7 @@ def other_inputs(world, randomise):
     return fasta, world.folder / "other"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("compiled_once")
 @pytest.mark.parametrize("end", FORMATS)
 def test_other_inputs_are_named(end, world, output, other_inputs, capsys):

@@ -101,6 +101,7 @@ def test_zeros_are_left_out_where_they_can_be(store, tmp_path):
         assert list(file.chroms()) == ["chr2"]
 
 
+@pytest.mark.slow
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     values=st.lists(st.sampled_from([0.0, 1.0, 2.5, np.nan]), min_size=2, max_size=40),
