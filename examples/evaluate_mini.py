@@ -62,8 +62,9 @@ def matrices(genome, sites):
 
         for name, position, strand in zip(own["Chromosome"], own["Position"], own["Strand"], strict=True):
             before, after = _reach(kind)
-            low, high = (position - before, position + after) if strand == "+" else (position - after + 1, position + before + 1)
-            codes = genome.codes(Interval(name, low, high, strand))
+            if strand == "-":
+                before, after = after - 1, before + 1
+            codes = genome.codes(Interval(name, position - before, position + after, strand))
             known = codes < 4
             counts[np.flatnonzero(known), codes[known]] += 1
         found[kind] = np.log(counts / counts.sum(axis=1, keepdims=True) * 4)
@@ -232,7 +233,8 @@ def main(
         windows = read_folds(data / "borzoi_tiny" / build / "sequences.bed")
         valid = windows.loc[windows["Label"] == "valid"].reset_index(drop=True)
         if organism in checkpoint.spec.organisms:
-            figures |= coverage(checkpoint, other, open_store(stores / f"borzoi_{organism}.zarr"), valid, number, organism)
+            own = open_store(stores / f"borzoi_{organism}.zarr")
+            figures |= coverage(checkpoint, other, own, valid, number, organism)
     if "contact_maps" in heads:
         figures |= maps(checkpoint, genome, store, held)
     figures = {key: round(float(value), 4) for key, value in figures.items()}

@@ -1,4 +1,4 @@
-"""What the tests of sharded training share: a model with all heads, a batch of all kinds of targets, and HLO parsing."""
+"""What the tests of sharded training share: batches of all kinds of targets, programs, what they communicate."""
 
 import math
 import re

@@ -62,7 +62,8 @@ def test_after_a_kill_it_goes_on_bit_for_bit(folder, whole, tmp_path):
     path.write_text(yaml.safe_dump(planted.recipe()))
     out = tmp_path / "out"
     command = [sys.executable, "-m", "ag_core.cli", "train", str(path), "-o", str(out)]
-    environment = os.environ | {"JAX_NUM_CPU_DEVICES": "8", "JAX_COMPILATION_CACHE_DIR": jax.config.jax_compilation_cache_dir or ""}
+    cache = str(jax.config.jax_compilation_cache_dir or "")
+    environment = os.environ | {"JAX_NUM_CPU_DEVICES": "8", "JAX_COMPILATION_CACHE_DIR": cache}
     process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
     give_up = time.monotonic() + 300
     while process.poll() is None and len(read_journal(out / "journal.jsonl")) < 4:
@@ -83,7 +84,7 @@ def test_a_finished_run_is_left_as_it_is_and_other_settings_are_refused(folder, 
     before = (whole / "journal.jsonl").read_text()
     assert train(settings_of(folder), whole).finished
     assert (whole / "journal.jsonl").read_text() == before
-    with pytest.raises(InputError, match="holds a run of other settings: optimiser.steps was 8, now 9"):
+    with pytest.raises(InputError, match=r"holds a run of other settings: optimiser\.steps was 8, now 9"):
         train(settings_of(folder, steps=9), whole)
 
 
@@ -145,6 +146,7 @@ def test_a_hanging_run_ends_itself(tmp_path):
 
 
 def test_states_restore_on_another_number_of_devices(folder, whole):
+    from ag_core import training
     from ag_core.mesh import make_mesh
     from ag_heads.recipes.assemble import (
         chosen_arrays,
@@ -154,7 +156,6 @@ def test_states_restore_on_another_number_of_devices(folder, whole):
         make_optimiser,
         make_spec,
     )
-    from ag_core import training
     from ag_heads.recipes.feeds import Data
 
     settings = settings_of(folder)

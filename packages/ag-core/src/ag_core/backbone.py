@@ -1,7 +1,7 @@
 """The network from one-hot DNA to embeddings. Source: spec/model.md sections 1.6-1.17."""
 
 from collections.abc import Callable, Container
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -47,9 +47,9 @@ def _organism_table(organisms: int, channels: int, key: PRNGKeyArray) -> Organis
     return OrganismTable(organisms, channels, key=key) if organisms else None
 
 
-def _again(block: eqx.Module, remat: bool) -> Callable[..., Any]:
+def _again(block: Any, remat: bool) -> Callable[..., Any]:
     """The block, run again in the backward pass if `remat`."""
-    return eqx.filter_checkpoint(block) if remat else cast(Callable[..., Any], block)
+    return eqx.filter_checkpoint(block) if remat else block
 
 
 class Stem(eqx.Module):

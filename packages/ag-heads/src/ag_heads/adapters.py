@@ -144,7 +144,7 @@ def adapt(
     layer of the right type has such a name.
     """
     if kind not in KINDS or rank < 1:
-        raise ValueError(f"adapter {kind!r} of rank {rank}: expected one of {', '.join(KINDS)}, and a rank of at least 1")
+        raise ValueError(f"adapter {kind!r} of rank {rank}: expected one of {', '.join(KINDS)}, a rank of at least 1")
     pattern, count = re.compile(places or PLACES[kind]), 0
 
     def is_base(node: Any) -> bool:

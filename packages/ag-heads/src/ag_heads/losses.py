@@ -100,7 +100,7 @@ def cross_entropy_from_logits(
     mask: Bool[Array, "*batch 1"],
     weights: Float[Array, "*batch 1"] | None = None,
 ) -> Float[Array, ""]:
-    """Cross entropy with softly smoothed one-hot `labels`, over positions that are not masked, each times its weight."""
+    """Cross entropy with softly smoothed one-hot `labels`, over unmasked positions, each times its weight."""
     soft = (1 - EPSILON) * labels + EPSILON / labels.shape[-1]
     entropy = -jnp.sum(soft * jax.nn.log_softmax(widen(logits), axis=-1), axis=-1, keepdims=True)
     return masked_mean(entropy if weights is None else weights * entropy, mask)

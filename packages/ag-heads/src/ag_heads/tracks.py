@@ -55,8 +55,8 @@ class GenomeTracksHead(AbstractHead):
     `tracks` has one table for each organism, all of equal length (padded). `squash` marks RNA-seq's 0.75 power;
     `shift_reverse` marks cut-site signals that belong to a base's left edge, so that reverse-complemented
     predictions move one position to the right (DNase). Resolutions are powers of two up to 2,048 bp: other than 1 and
-    128 they read the mean of the finer embedding. What lies within `crop` bp of either end has no part in the loss. With
-    a `target_resolution`, what was measured comes in such bins: finer predictions are summed up for the loss.
+    128 they read the mean of the finer embedding. What lies within `crop` bp of either end has no part in the loss.
+    With a `target_resolution`, what was measured comes in such bins: finer predictions are summed up for the loss.
     """
 
     linears: dict[int, MultiOrganismLinear]

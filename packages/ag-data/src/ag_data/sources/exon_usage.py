@@ -61,7 +61,7 @@ class ExonUsageSource(AbstractSource):
         if len(wrong):
             raise InputError(f"table of exons {path}, row {wrong[0] + 1}: expected fractions from 0 to 1")
         if zero == "gene":
-            values = np.where((values == 0) & ~_expressed(table["gene_id"], values), np.float32(np.nan), values)
+            values[(values == 0) & ~_expressed(table["gene_id"].to_numpy(), values)] = np.nan
         self._sites, self._facts = _sites(table, values, annotation, one_based)
         if not self._sites:
             raise InputError(
@@ -92,7 +92,7 @@ def _numbers(table: pd.DataFrame) -> list[str]:
     return [str(name) for name in table.columns if name not in PLACES and pd.api.types.is_numeric_dtype(table[name])]
 
 
-def _expressed(genes: pd.Series, values: Float[np.ndarray, "exon tissue"]) -> np.ndarray:
+def _expressed(genes: np.ndarray, values: Float[np.ndarray, "exon tissue"]) -> np.ndarray:
     """Whether any exon of the same gene is included, for each exon and tissue."""
     codes, names = pd.factorize(genes)
     seen = np.zeros((len(names), values.shape[1]), bool)
@@ -107,18 +107,18 @@ def _sites(
     paths = [annotation] if isinstance(annotation, str) else list(annotation)
     known = pd.concat([annotated_sites(read_gtf(path)).table for path in paths])
     known = known.drop_duplicates(["Chromosome", "Position", "Strand"])
-    index = pd.MultiIndex.from_frame(known[["Chromosome", "Position", "Strand"]])
+    index = pd.MultiIndex.from_arrays([known[name] for name in ("Chromosome", "Position", "Strand")])
 
     def known_at(position: np.ndarray) -> np.ndarray:
         columns = (table["Chromosome"].astype(str), position, table["Strand"].astype(str))
         return pd.MultiIndex.from_arrays(columns).isin(index)
 
     first, last = table["Start"].to_numpy() - int(one_based), table["End"].to_numpy() - 1
-    other = first + (1 if one_based else -1)
-    if known_at(other).sum() > known_at(first).sum():
+    as_told, otherwise = (int(known_at(p).sum()) for p in (first, first + (1 if one_based else -1)))
+    if otherwise > as_told:
         raise InputError(
-            f"table of exons: {known_at(first).sum():,} of {len(first):,} starts are splice sites, but one base further "
-            f"{'on' if one_based else 'back'} {known_at(other).sum():,} are; say `one_based: {str(not one_based).lower()}`"
+            f"table of exons: {as_told:,} of {len(first):,} starts are splice sites, but one base further "
+            f"{'on' if one_based else 'back'} {otherwise:,} are; say `one_based: {str(not one_based).lower()}`"
         )
     rows = pd.DataFrame(
         {

@@ -23,7 +23,8 @@ class SpliceSitesSource(AbstractSource):
     """Exonic bases beside introns: of all transcripts of a GTF (or a table made from one), or of a table of sites.
 
     Tables of sites are those of `agenome genome splice-sites` (Chromosome, 0-based Position, Strand, Kind). Several
-    files, such as those of single chromosomes, count as one. Tracks: donor and acceptor on '+', then on '-'. Raises InputError for other files, and where there is no site at all.
+    files, such as those of single chromosomes, count as one. Tracks: donor and acceptor on '+', then on '-'. Raises
+    InputError for other files, and where there is no site at all.
     """
 
     layout = "classes"

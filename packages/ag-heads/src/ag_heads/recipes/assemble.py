@@ -158,8 +158,8 @@ def make_optimiser(settings: OptimiserSettings, factors: PyTree[float]) -> optax
     def decays(parameters: PyTree) -> PyTree[bool]:
         return jax.tree.map(lambda leaf: np.ndim(leaf) > 1, parameters)
 
-    def rescale(updates: PyTree, state: Any, parameters: Any = None) -> tuple[PyTree, Any]:
-        return jax.tree.map(lambda update, factor: update * factor, updates, factors), state
+    def rescale(updates: Any, parameters: Any) -> Any:
+        return jax.tree.map(lambda update, factor: update * factor, updates, factors)
 
     parts = [] if settings.clip is None else [optax.clip_by_global_norm(settings.clip)]
     parts.append(
@@ -168,5 +168,5 @@ def make_optimiser(settings: OptimiserSettings, factors: PyTree[float]) -> optax
         )
     )
     if any(not math.isclose(factor, 1.0) for factor in jax.tree.leaves(factors)):
-        parts.append(optax.GradientTransformation(lambda parameters: optax.EmptyState(), rescale))
+        parts.append(optax.stateless(rescale))
     return optax.chain(*parts)

@@ -70,7 +70,8 @@ class Data:
         mutations = None if distil is None or distil.mutations is None else Mutations(**distil.mutations.model_dump())
         augment = Augment(shift=feed.augment.shift, reverse=feed.augment.reverse, mutations=mutations)
         length = feed.length or self.settings.model.window
-        streams = [self._stream(source, self._sampler(source, feed, length), key) for key, source in self.sources[name].items()]
+        sources = self.sources[name].items()
+        streams = [self._stream(source, self._sampler(source, feed, length), key) for key, source in sources]
         return Loader(
             streams,
             batch=feed.batch,
@@ -175,7 +176,8 @@ class Data:
         there = {modality for s in self.sources[name].values() for store in s.stores for modality in store.modalities}
         if feed.modalities is not None:
             if missing := [modality for modality in feed.modalities if modality not in there]:
-                raise InputError(f"data.{name}: no store has {', '.join(missing)}; they have {', '.join(sorted(there))}")
+                known = ", ".join(sorted(there))
+                raise InputError(f"data.{name}: no store has {', '.join(missing)}; they have {known}")
             return feed.modalities
         return [modality for modality in self.settings.model.heads if modality in there]
 
@@ -254,7 +256,7 @@ def _open(settings: Settings, feed: own.Feed, stream: own.StreamSettings) -> Sou
     organism = settings.model.organisms.index(stream.organism)
     for store in stores:
         if store.organism != stream.organism:
-            raise InputError(f"{store.path} is of {store.organism}, the stream of {stream.organism}; correct one of them")
+            raise InputError(f"{store.path} is of {store.organism}, the stream of {stream.organism}; correct one")
     length = feed.length or settings.model.window
     split = _split(settings, stream, genome, length, feed.augment.shift)
     if not len(split["train"]):

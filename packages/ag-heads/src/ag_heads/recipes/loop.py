@@ -14,7 +14,7 @@ import pathlib
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import equinox as eqx
 import jax
@@ -95,8 +95,8 @@ def train(
 ) -> Outcome:
     """Runs `settings` in the folder `out`, or goes on with what was run there.
 
-    `teachers` are whom a student learns from, by default those that the settings name. Raises InputError for settings, files or a folder that do not fit, a full disk, and a loss that is not finite (its
-    batch is kept).
+    `teachers` are whom a student learns from, by default those that the settings name. Raises InputError for settings,
+    files or a folder that do not fit, a full disk, and a loss that is not finite (its batch is kept).
     """
     console = console or Console(stderr=True)
     out.mkdir(parents=True, exist_ok=True)
@@ -105,7 +105,7 @@ def train(
     mesh = _mesh(settings)
     with console.status("opening data"):
         if teachers is None and settings.distil is not None:
-            teachers = [CheckpointTeacher(settings.named(name)) for name in settings.distil.teachers]
+            teachers = [cast(Teacher, CheckpointTeacher(settings.named(name))) for name in settings.distil.teachers]
         if teachers:
             check_teachers(teachers, list(settings.model.heads))
         data = Data(settings, teachers[0].tables if teachers else None)
@@ -153,7 +153,7 @@ def train(
                 last = done == total or stop.asked
                 if last or done % run.log_every == 0:
                     values = recent.means(out)
-                    journal.write("train", done, values | {"learning_rate": float(rate(number))})
+                    journal.write("train", done, values | {"learning_rate": float(np.asarray(rate(number)))})
                     progress.update(task, description=f"loss {values['loss']:.4f}")
                 if last or done % run.validate_every == 0:
                     if not stop.asked:
@@ -259,7 +259,8 @@ class _Recent:
         if not bool(report.finite):
             path = out / f"bad_batch_{number + 1}.npz"
             flat, _ = jax.tree_util.tree_flatten_with_path(batch)
-            np.savez(path, **{jax.tree_util.keystr(p, simple=True, separator="."): np.asarray(x) for p, x in flat})
+            arrays: Any = {jax.tree_util.keystr(p, simple=True, separator="."): np.asarray(x) for p, x in flat}
+            np.savez(path, **arrays)
             parts = ", ".join(f"{key} {float(x):.4g}" for key, x in report.parts.items() if key.endswith("/loss"))
             raise InputError(
                 f"step {number + 1:,}: loss {float(report.loss):.4g}, gradient norm {float(report.gradient_norm):.4g} "

@@ -329,8 +329,9 @@ def _line(node: yaml.Node | None, place: Sequence[int | str]) -> int:
             if found is not None:
                 line, node = found[0].start_mark.line + 1, found[1]
         elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-            found = node = node.value[part]
-            line = node.start_mark.line + 1
+            item: yaml.Node = node.value[part]
+            found = node = item
+            line = item.start_mark.line + 1
         if found is None:
             break
     return line

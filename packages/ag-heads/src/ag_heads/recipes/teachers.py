@@ -6,6 +6,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 from ag_core.checkpoint import load
@@ -51,7 +52,7 @@ class FunctionTeacher:
     def __call__(self, codes: Array, organism: Array) -> dict[str, Predictions]:
         """The function's arrays, under the names that heads use."""
         return {
-            modality: {"output": np.asarray(array)}
+            modality: {"output": jnp.asarray(array)}
             for modality, array in self.function(np.asarray(codes), np.asarray(organism)).items()
         }
 

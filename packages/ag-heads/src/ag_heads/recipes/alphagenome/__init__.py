@@ -1,0 +1,1 @@
+"""The published model's two stages, as far as they are known."""

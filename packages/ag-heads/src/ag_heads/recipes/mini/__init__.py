@@ -1,0 +1,1 @@
+"""The embedded model: what it is trained on, and how."""
