@@ -71,9 +71,7 @@ def test_only_they_are_trained(trunk, codes, kind):
         return jnp.mean(model(codes) ** 2), {}
 
     state = training.start(model, optimiser, chosen=chosen)
-    step = eqx.filter_jit(
-        lambda s, codes: training.advance(s, codes, loss=loss, optimiser=optimiser, chosen=chosen)
-    )
+    step = eqx.filter_jit(lambda s, codes: training.advance(s, codes, loss=loss, optimiser=optimiser, chosen=chosen))
     losses = []
     for _ in range(3):
         state, report = step(state, codes)
@@ -102,5 +100,3 @@ def test_norms_keep_their_moments_unless_they_are_trained(trunk, codes):
     norms = jax.tree.leaves(held, is_leaf=lambda node: isinstance(node, RMSBatchNorm))
     assert all(norm.inference for norm in norms if isinstance(norm, RMSBatchNorm))
     np.testing.assert_allclose(run(held, codes), run(trunk, codes), rtol=1e-6, atol=1e-6)
-
-

@@ -65,9 +65,7 @@ class Model(eqx.Module):
     ) -> Embeddings:
         """What the heads of the wanted modalities (all by default) read; `remat` and `key` as in `Backbone`."""
         resolutions = {resolution for name in self.order(modalities) for resolution in self.heads[name].reads}
-        return self.backbone(
-            dna.astype(self.dtype), organism, resolutions=resolutions, mesh=mesh, remat=remat, key=key
-        )
+        return self.backbone(dna.astype(self.dtype), organism, resolutions=resolutions, mesh=mesh, remat=remat, key=key)
 
     def predict(
         self,

@@ -163,9 +163,7 @@ def make_optimiser(settings: OptimiserSettings, factors: PyTree[float]) -> optax
 
     parts = [] if settings.clip is None else [optax.clip_by_global_norm(settings.clip)]
     parts.append(
-        optax.adamw(
-            schedule(settings), settings.beta1, settings.beta2, weight_decay=settings.weight_decay, mask=decays
-        )
+        optax.adamw(schedule(settings), settings.beta1, settings.beta2, weight_decay=settings.weight_decay, mask=decays)
     )
     if any(not math.isclose(factor, 1.0) for factor in jax.tree.leaves(factors)):
         parts.append(optax.stateless(rescale))

@@ -1,10 +1,10 @@
 """A training run from its settings: steps, records, validation, checkpoints; goes on where it was stopped.
 
-    OUT/settings.json   what is run; a later start with other settings is refused
-    OUT/journal.jsonl   one record for every few steps, and for each validation
-    OUT/curves.png      the same as a picture
-    OUT/checkpoints/    the last states (orbax)
-    OUT/model/          the model so far, to score with
+OUT/settings.json   what is run; a later start with other settings is refused
+OUT/journal.jsonl   one record for every few steps, and for each validation
+OUT/curves.png      the same as a picture
+OUT/checkpoints/    the last states (orbax)
+OUT/model/          the model so far, to score with
 """
 
 import dataclasses
@@ -128,9 +128,7 @@ def train(
         if snapshots.latest is not None:
             state, about = snapshots.restore(state, mesh)
         begun = int(state.step)
-        journal = Journal(
-            out / JOURNAL, begun, wandb=run.wandb, tensorboard=run.tensorboard, name=settings.name
-        )
+        journal = Journal(out / JOURNAL, begun, wandb=run.wandb, tensorboard=run.tensorboard, name=settings.name)
         parameters = training.count_parameters(model)
         console.print(f"{settings.name}: {parameters:,} parameters, step {begun:,} of {total:,}", highlight=False)
         with TakeTurns(data, mesh=mesh, state=about and about["data"]) as turns, _progress(console) as progress:
@@ -139,9 +137,11 @@ def train(
             for number in range(begun, total):
                 feed, batch = turns.next()
                 if teachers:
-                    asked = teachers if settings.distil and settings.distil.each == "mean" else [
-                        teachers[number % len(teachers)]
-                    ]
+                    asked = (
+                        teachers
+                        if settings.distil and settings.distil.each == "mean"
+                        else [teachers[number % len(teachers)]]
+                    )
                     targets = make_targets(model.heads, asked, data.modalities[feed], batch)
                     batch = {**batch, "targets": targets}
                 state, report = step(batch, state)

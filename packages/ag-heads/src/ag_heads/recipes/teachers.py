@@ -30,7 +30,9 @@ class Teacher(Protocol):
     organisms: tuple[str, ...]
     tables: Tables
 
-    def __call__(self, codes: UInt8[Array, "batch position"], organism: Int[Array, " batch"]) -> dict[str, Predictions]:
+    def __call__(
+        self, codes: UInt8[Array | np.ndarray, "batch position"], organism: Int[Array | np.ndarray, " batch"]
+    ) -> dict[str, Predictions]:
         """Predictions of each modality (batched), as a head of the suite names them."""
         ...
 
@@ -49,7 +51,7 @@ class FunctionTeacher:
     tables: Tables
     function: Callable[[np.ndarray, np.ndarray], Mapping[str, np.ndarray]]
 
-    def __call__(self, codes: Array, organism: Array) -> dict[str, Predictions]:
+    def __call__(self, codes: Array | np.ndarray, organism: Array | np.ndarray) -> dict[str, Predictions]:
         """The function's arrays, under the names that heads use."""
         return {
             modality: {"output": jnp.asarray(array)}
@@ -66,17 +68,15 @@ class CheckpointTeacher:
         self.spec, self.model = loaded.spec, loaded.model
         self.tables = {modality: head.tracks for modality, head in loaded.spec.heads.items()}
 
-    def __call__(self, codes: Array, organism: Array) -> dict[str, Predictions]:
+    def __call__(self, codes: Array | np.ndarray, organism: Array | np.ndarray) -> dict[str, Predictions]:
         """The model's predictions."""
         return _predict(self.model, codes, organism)
 
 
 @eqx.filter_jit
-def _predict(model: Model, codes: Array, organism: Array) -> dict[str, Predictions]:
+def _predict(model: Model, codes: Array | np.ndarray, organism: Array | np.ndarray) -> dict[str, Predictions]:
     predictions = model(one_hot(codes), organism)
-    return {
-        name: {**found, "output": jax.vmap(model.heads[name].output)(found)} for name, found in predictions.items()
-    }
+    return {name: {**found, "output": jax.vmap(model.heads[name].output)(found)} for name, found in predictions.items()}
 
 
 def check_teachers(teachers: Sequence[Teacher], modalities: Sequence[str]) -> None:

@@ -1,0 +1,110 @@
+"""Students learn from teachers, and new heads from a trained network, by command."""
+
+import dataclasses
+import json
+
+import equinox as eqx
+import jax
+import numpy as np
+import planted
+import pytest
+import yaml
+from ag_core.checkpoint import load, save
+from ag_core.cli import run
+from ag_core.errors import InputError
+from ag_heads.recipes.journal import read_journal
+from ag_heads.recipes.loop import train
+from ag_heads.recipes.settings import check_settings
+from ag_heads.recipes.teachers import CheckpointTeacher, FunctionTeacher, check_teachers, make_targets
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return planted.plant(tmp_path_factory.mktemp("planted"))
+
+
+@pytest.fixture(scope="module")
+def teacher(folder, tmp_path_factory):
+    """The folder of a model that has seen a few batches."""
+    out = tmp_path_factory.mktemp("teacher")
+    return train(check_settings(planted.recipe(steps=4), folder=folder), out).model
+
+
+@pytest.mark.slow
+def test_a_student_learns_from_its_teachers_and_is_validated_on_measurements(folder, teacher, tmp_path, capsys):
+    recipe = planted.recipe(steps=4)
+    recipe["name"] = "student"
+    recipe["distil"] = {"teachers": ["nobody"], "mutations": {"share": 0.04}}
+    path = folder / "student.yaml"
+    path.write_text(yaml.safe_dump(recipe))
+    arguments = ["distil", str(path), "-o", str(tmp_path), "--teacher", str(teacher), "--json"]
+    assert run(arguments) == 0
+    assert json.loads(capsys.readouterr().out)["step"] == 4
+    records = read_journal(tmp_path / "journal.jsonl")
+    assert {record["kind"] for record in records} == {"train", "valid"}
+    assert all(np.isfinite(record["chip_tf/loss"]) for record in records)
+    assert load(tmp_path / "model").spec.name == "student"
+
+
+def test_what_a_teacher_predicts_is_what_its_student_is_taught(teacher):
+    one = CheckpointTeacher(str(teacher))
+    codes = np.random.default_rng(0).integers(0, 4, (2, 2048), np.uint8)
+    batch = {"codes": codes, "organism": np.zeros(2, np.int32)}
+    heads = one.model.heads
+    targets = make_targets(heads, [one, one], ["chip_tf"], batch)
+    output = one(codes, batch["organism"])["chip_tf"]["predictions_128bp"]
+    np.testing.assert_allclose(targets["chip_tf"]["signal"], output, rtol=1e-6)
+
+    def double(codes, organism):
+        return {"chip_tf": 2 * np.asarray(output)}
+
+    other = FunctionTeacher("double", "CC0-1.0", one.organisms, one.tables, double)
+    both = make_targets(heads, [one, other], ["chip_tf"], batch)
+    np.testing.assert_allclose(both["chip_tf"]["signal"], 1.5 * output, rtol=1e-6)
+
+    def short(codes, organism):
+        return {"chip_tf": np.asarray(output)[:, :4]}
+
+    wrong = FunctionTeacher("short", "CC0-1.0", one.organisms, one.tables, short)
+    with pytest.raises(InputError, match=r"teachers planted, short give signal of shapes \(2, 16, 1\), \(2, 4, 1\)"):
+        make_targets(heads, [one, wrong], ["chip_tf"], batch)
+
+
+def test_a_teacher_whose_licence_forbids_it_is_refused(teacher, tmp_path):
+    loaded = load(teacher)
+    save(tmp_path, loaded.model, dataclasses.replace(loaded.spec, licence="LicenseRef-AlphaGenome-non-commercial"))
+    with pytest.raises(InputError, match="terms forbid to train other models"):
+        check_teachers([CheckpointTeacher(str(tmp_path))], ["chip_tf"])
+    with pytest.raises(InputError, match="'planted' does not predict cage"):
+        check_teachers([CheckpointTeacher(str(teacher))], ["cage"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("options", [[], ["--adapter", "lora", "--rank", "2"], ["--unfreeze", "0.1"]])
+def test_a_new_head_on_a_trained_network(folder, teacher, tmp_path, options):
+    arguments = ["finetune", "--start", str(teacher), "--genome", str(folder / "genome.fa")]
+    arguments += ["--store", str(folder / "store.zarr"), "--valid", "chr2", "--steps", "3", "-o", str(tmp_path)]
+    assert run([*arguments, *options]) == 0
+    base, tuned = load(teacher), load(tmp_path / "model")
+    backbones = [jax.tree.leaves(eqx.filter(each.model.backbone, eqx.is_array)) for each in (base, tuned)]
+    heads = [each.model.heads["chip_tf"].linears[128].weight for each in (base, tuned)]
+    assert tuned.spec.licence == base.spec.licence
+    same = [bool(np.array_equal(one, other)) for one, other in zip(*backbones, strict=True)]
+    if not options:
+        assert all(same)
+    elif "lora" in options:  # queries, keys, values and outputs of two blocks
+        assert same.count(False) == 8
+    else:
+        assert same.count(False) > 50
+    assert not np.array_equal(*heads)
+
+
+def test_what_a_fine_tune_cannot_do_is_said(folder, teacher, tmp_path, capsys):
+    store = ["--store", str(folder / "store.zarr"), "-o", str(tmp_path / "x")]
+    genome = ["--genome", str(folder / "genome.fa")]
+    assert run(["finetune", "--start", str(teacher), *store]) == 2
+    assert "give --genome and --store" in capsys.readouterr().err
+    assert run(["finetune", "--start", str(teacher), *genome, *store, "--adapter", "lorra"]) == 2
+    assert "adapter.kind: input should be 'lora'" in capsys.readouterr().err
+    assert run(["finetune", "--start", str(teacher), *genome, *store, "--set", "optimiser.groups={heads.x: 1}"]) == 2
+    assert "no trained array's name starts with heads.x" in capsys.readouterr().err
