@@ -12,6 +12,7 @@ import yaml
 from ag_core.checkpoint import load, save
 from ag_core.cli import run
 from ag_core.errors import InputError
+from ag_heads.deltas import write_delta
 from ag_heads.recipes.journal import read_journal
 from ag_heads.recipes.loop import train
 from ag_heads.recipes.settings import check_settings
@@ -89,6 +90,7 @@ def test_a_new_head_on_a_trained_network(folder, teacher, tmp_path, options):
     backbones = [jax.tree.leaves(eqx.filter(each.model.backbone, eqx.is_array)) for each in (base, tuned)]
     heads = [each.model.heads["chip_tf"].linears[128].weight for each in (base, tuned)]
     assert tuned.spec.licence == base.spec.licence
+    assert (tmp_path / "delta/delta.json").exists()
     same = [bool(np.array_equal(one, other)) for one, other in zip(*backbones, strict=True)]
     if not options:
         assert all(same)
@@ -97,6 +99,25 @@ def test_a_new_head_on_a_trained_network(folder, teacher, tmp_path, options):
     else:
         assert same.count(False) > 50
     assert not np.array_equal(*heads)
+
+
+def test_a_delta_and_its_base_make_the_model(teacher, tmp_path, capsys):
+    base = load(teacher)
+    moved = eqx.tree_at(lambda model: model.heads["chip_tf"].linears[128].bias, base.model, replace_fn=lambda x: x + 1)
+    spec = dataclasses.replace(base.spec, name="moved")
+    size = write_delta(tmp_path / "delta", str(teacher), moved, spec)
+    assert size == 4  # one track
+    assert run(["model", "apply", str(tmp_path / "delta"), "--base", str(teacher), "-o", str(tmp_path / "whole")]) == 0
+    whole = load(tmp_path / "whole")
+    assert whole.spec.name == "moved"
+    for one, other in zip(*(jax.tree.leaves(eqx.filter(m, eqx.is_array)) for m in (whole.model, moved)), strict=True):
+        np.testing.assert_array_equal(one, other)
+    apply = ["model", "apply", str(tmp_path / "delta"), "-o", str(tmp_path / "x"), "--base"]
+    assert run([*apply, str(tmp_path / "whole")]) == 2
+    assert "was made from 'planted' with the digest" in capsys.readouterr().err
+    (tmp_path / "delta/delta.safetensors").write_bytes(b"")
+    assert run([*apply, str(teacher)]) == 2
+    assert "missing or damaged" in capsys.readouterr().err
 
 
 def test_what_a_fine_tune_cannot_do_is_said(folder, teacher, tmp_path, capsys):

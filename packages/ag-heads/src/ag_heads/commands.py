@@ -49,6 +49,22 @@ def import_model(
         console.print(f"{out}: {spec.name}, licence {spec.licence}, digest {digest}", highlight=False, soft_wrap=True)
 
 
+def apply_model(
+    delta: Annotated[pathlib.Path, typer.Argument(help="folder with delta.json, as fine-tuning leaves it")],
+    base: Annotated[str, typer.Option(help="the named model or checkpoint folder it was made from")],
+    out: Annotated[pathlib.Path, typer.Option("--out", "-o", help="folder for the checkpoint")],
+    json_: Json = False,
+) -> None:
+    """Makes the whole model of a delta and the model it was fine-tuned from."""
+    from ag_heads.deltas import apply_delta
+
+    spec = apply_delta(delta, base, out)
+    if json_:
+        print(json.dumps({"name": spec.name, "folder": str(out), "licence": spec.licence}))
+    else:
+        Console(stderr=True).print(f"{out}: {spec.name}, licence {spec.licence}", highlight=False, soft_wrap=True)
+
+
 def export_model(
     name: Annotated[str, typer.Argument(help="a named model or a checkpoint folder")],
     out: Annotated[pathlib.Path, typer.Option("--out", "-o", help="the Orbax folder to write")],

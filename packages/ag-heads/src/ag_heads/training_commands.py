@@ -66,7 +66,7 @@ def finetune(
         list[str] | None,
         typer.Option(help="plugin for a modality's head, as in proseq=procap; default: named as the modality"),
     ] = None,
-    adapter: Annotated[str | None, typer.Option(help="lora, locon, ia3 or houlsby; default: only new heads")] = None,
+    adapter: Annotated[str | None, typer.Option(help="lora, locon or ia3; default: only new heads")] = None,
     rank: Annotated[int, typer.Option(help="of the adapters")] = 8,
     unfreeze: Annotated[float, typer.Option(help="learning rate of the backbone, as a share of the heads'")] = 0.0,
     steps: int = 1000,

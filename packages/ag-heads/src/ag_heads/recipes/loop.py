@@ -1,10 +1,11 @@
 """A training run from its settings: steps, records, validation, checkpoints; goes on where it was stopped.
 
-OUT/settings.json   what is run; a later start with other settings is refused
-OUT/journal.jsonl   one record for every few steps, and for each validation
-OUT/curves.png      the same as a picture
-OUT/checkpoints/    the last states (orbax)
-OUT/model/          the model so far, to score with
+    OUT/settings.json   what is run; a later start with other settings is refused
+    OUT/journal.jsonl   one record for every few steps, and for each validation
+    OUT/curves.png      the same as a picture
+    OUT/checkpoints/    the last states (orbax)
+    OUT/model/          the model so far, to score with
+    OUT/delta/          what of it differs from the model it started from, if it did from one
 """
 
 import dataclasses
@@ -32,6 +33,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ag_heads.adapters import merge
+from ag_heads.deltas import write_delta
 from ag_heads.recipes.assemble import (
     chosen_arrays,
     hold_norms,
@@ -49,7 +51,8 @@ from ag_heads.recipes.snapshots import Snapshots
 from ag_heads.recipes.teachers import CheckpointTeacher, Teacher, check_teachers, make_targets
 from ag_heads.recipes.watchdog import Watchdog
 
-SETTINGS, JOURNAL, CURVES, CHECKPOINTS, MODEL = "settings.json", "journal.jsonl", "curves.png", "checkpoints", "model"
+SETTINGS, JOURNAL, CURVES, CHECKPOINTS = "settings.json", "journal.jsonl", "curves.png", "checkpoints"
+MODEL, DELTA = "model", "delta"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -158,14 +161,14 @@ def train(
                 if last or done % run.validate_every == 0:
                     if not stop.asked:
                         journal.write("valid", done, _validate(settings, data, state, evaluate, mesh, watchdog))
-                    _keep_model(state, spec, out)
+                    _keep_model(settings, state, spec, out)
                     draw_curves(out / JOURNAL, out / CURVES)
                 if last or done % run.checkpoint_every == 0:
                     snapshots.save(state, {"data": turns.state()}, wait=last)
                 if last:
                     break
         if begun >= total:
-            _keep_model(state, spec, out)
+            _keep_model(settings, state, spec, out)
     finished = int(state.step) >= total
     return Outcome(finished, int(state.step), out / MODEL)
 
@@ -289,9 +292,13 @@ def _validate(
     return {key: math.fsum(values) / len(values) for key, values in found.items()}
 
 
-def _keep_model(state: training.State, spec: ModelSpec, out: pathlib.Path) -> None:
-    if jax.process_index() == 0:
-        save(out / MODEL, merge(training_mode(training.averaged(state), False)), spec)
+def _keep_model(settings: Settings, state: training.State, spec: ModelSpec, out: pathlib.Path) -> None:
+    if jax.process_index() != 0:
+        return
+    model = merge(training_mode(training.averaged(state), False))
+    save(out / MODEL, model, spec)
+    if settings.model.start is not None:
+        write_delta(out / DELTA, settings.named(settings.model.start), model, spec)
 
 
 def _used(groups: dict[str, float]) -> dict[str, float]:

@@ -179,9 +179,12 @@ class DistilSettings(_Strict):
 
 
 class AdapterSettings(_Strict):
-    """Additions to a frozen network (`ag_heads.adapters`): with one, only these and the heads are trained."""
+    """Additions to a frozen network (`ag_heads.adapters`): with one, only these and the heads are trained.
 
-    kind: Literal["lora", "locon", "ia3", "houlsby"]
+    They are merged when the model is saved, so Houlsby's, which cannot be, are for Python alone.
+    """
+
+    kind: Literal["lora", "locon", "ia3"]
     rank: int = pydantic.Field(default=8, ge=1)
     scale: float = 1.0
     # Regular expression for names of layers; by default the usual ones of the kind.
