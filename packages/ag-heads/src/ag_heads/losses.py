@@ -51,8 +51,8 @@ def track_loss(
         raise ValueError(f"{length:,} positions are no whole number of segments of {segment:,}; choose a multiple")
     shape = (batch, -1, segment, tracks)
     m = jnp.broadcast_to(mask, predictions.shape).reshape(shape)
-    t = jnp.where(m, widen(jnp.maximum(targets, 0)).reshape(shape), 0)
     p = jnp.where(m, widen(predictions).reshape(shape), 0)
+    t = jnp.where(m, jnp.maximum(targets, 0).astype(p.dtype).reshape(shape), 0)
     total = jnp.sum(p, axis=2)
     count = masked_mean(poisson(jnp.sum(t, axis=2), total), jnp.any(m, axis=2)) / segment
     share = p / (total[:, :, None] + EPSILON)
@@ -145,8 +145,8 @@ def junction_loss(
     mask: Bool[Array, "*batch donor acceptor track"],
 ) -> Float[Array, ""]:
     """Ratios among donors and among acceptors, and (weakly) the counts of each donor and of each acceptor."""
-    targets = widen(jnp.where(mask, targets, 0))
     predictions = widen(jnp.where(mask, predictions, 0))
+    targets = jnp.where(mask, targets, 0).astype(predictions.dtype)
     loss = jnp.zeros(())
     for axis in (-3, -2):
         loss += ratio_loss(targets, predictions, mask, axis)

@@ -21,15 +21,23 @@ def train(
     settings: Annotated[pathlib.Path, typer.Argument(help="YAML file; see docs/training.md")],
     out: Out,
     change: Change = None,
+    coordinator: Annotated[str | None, typer.Option(help="host:port of the first of several processes")] = None,
+    processes: Annotated[int, typer.Option(help="how many there are")] = 1,
+    process: Annotated[int, typer.Option(help="which one this is, from 0")] = 0,
     json_: Json = False,
 ) -> None:
     """Trains a model, or goes on with one that was interrupted: the same command again.
 
-    Ctrl-C keeps a checkpoint after the step under way.
+    Ctrl-C keeps a checkpoint after the step under way. On several hosts, start one process on each.
     """
     from ag_heads.recipes.settings import read_settings
 
-    _run(read_settings(settings, parse_changes(change or [])), out, json_)
+    own = read_settings(settings, parse_changes(change or []))
+    if coordinator is not None:
+        import jax
+
+        jax.distributed.initialize(coordinator, processes, process)
+    _run(own, out, json_)
 
 
 def distil(

@@ -9,17 +9,29 @@ from ag_core.errors import InputError
 
 
 class Journal:
-    """Records of a run in `path`. One that goes on at `step` forgets what came after it, and so has no step twice."""
+    """Records of a run in `path`. One that goes on at `step` forgets what came after it, and so has no step twice.
+
+    Of several processes only the first, which is the one that `writes`, keeps any.
+    """
 
     def __init__(
-        self, path: pathlib.Path, step: int, *, wandb: str | None = None, tensorboard: bool = False, name: str = ""
+        self,
+        path: pathlib.Path,
+        step: int,
+        *,
+        wandb: str | None = None,
+        tensorboard: bool = False,
+        name: str = "",
+        writes: bool = True,
     ):
-        self._path = path
+        self._path, self._writes = path, writes
+        self._others: list[Any] = []
+        if not writes:
+            return
         records = [record for record in read_journal(path) if record["step"] <= step]
         temporary = path.with_suffix(".tmp")
         temporary.write_text("".join(json.dumps(record) + "\n" for record in records))
         temporary.replace(path)
-        self._others: list[Any] = []
         if wandb is not None:
             self._others.append(_start_wandb(wandb, name, path.parent))
         if tensorboard:
@@ -27,6 +39,8 @@ class Journal:
 
     def write(self, kind: str, step: int, values: Mapping[str, float]) -> None:
         """Adds a record: `kind` is "train" or "valid"."""
+        if not self._writes:
+            return
         record = {"kind": kind, "step": step, **{key: float(value) for key, value in values.items()}}
         with self._path.open("a") as file:
             file.write(json.dumps(record) + "\n")

@@ -1,11 +1,11 @@
 """A training run from its settings: steps, records, validation, checkpoints; goes on where it was stopped.
 
-    OUT/settings.json   what is run; a later start with other settings is refused
-    OUT/journal.jsonl   one record for every few steps, and for each validation
-    OUT/curves.png      the same as a picture
-    OUT/checkpoints/    the last states (orbax)
-    OUT/model/          the model so far, to score with
-    OUT/delta/          what of it differs from the model it started from, if it did from one
+OUT/settings.json   what is run; a later start with other settings is refused
+OUT/journal.jsonl   one record for every few steps, and for each validation
+OUT/curves.png      the same as a picture
+OUT/checkpoints/    the last states (orbax)
+OUT/model/          the model so far, to score with
+OUT/delta/          what of it differs from the model it started from, if it did from one
 """
 
 import dataclasses
@@ -103,7 +103,8 @@ def train(
     """
     console = console or Console(stderr=True)
     out.mkdir(parents=True, exist_ok=True)
-    _check_same(settings, out / SETTINGS)
+    first = jax.process_index() == 0
+    _check_same(settings, out / SETTINGS, write=first)
     run = settings.run
     mesh = _mesh(settings)
     with console.status("opening data"):
@@ -131,7 +132,8 @@ def train(
         if snapshots.latest is not None:
             state, about = snapshots.restore(state, mesh)
         begun = int(state.step)
-        journal = Journal(out / JOURNAL, begun, wandb=run.wandb, tensorboard=run.tensorboard, name=settings.name)
+        wanted: Any = {"wandb": run.wandb, "tensorboard": run.tensorboard, "name": settings.name}
+        journal = Journal(out / JOURNAL, begun, writes=first, **wanted)
         parameters = training.count_parameters(model)
         console.print(f"{settings.name}: {parameters:,} parameters, step {begun:,} of {total:,}", highlight=False)
         with TakeTurns(data, mesh=mesh, state=about and about["data"]) as turns, _progress(console) as progress:
@@ -162,7 +164,8 @@ def train(
                     if not stop.asked:
                         journal.write("valid", done, _validate(settings, data, state, evaluate, mesh, watchdog))
                     _keep_model(settings, state, spec, out)
-                    draw_curves(out / JOURNAL, out / CURVES)
+                    if first:
+                        draw_curves(out / JOURNAL, out / CURVES)
                 if last or done % run.checkpoint_every == 0:
                     snapshots.save(state, {"data": turns.state()}, wait=last)
                 if last:
@@ -316,7 +319,7 @@ def _mesh(settings: Settings) -> Mesh | None:
         raise InputError(f"numerics: {error}") from error
 
 
-def _check_same(settings: Settings, path: pathlib.Path) -> None:
+def _check_same(settings: Settings, path: pathlib.Path, *, write: bool) -> None:
     """Refuses a folder of another run; how often it logs and saves may change."""
     now = settings.model_dump(mode="json")
     if path.exists():
@@ -330,9 +333,10 @@ def _check_same(settings: Settings, path: pathlib.Path) -> None:
                 f"{path.parent} holds a run of other settings: {'; '.join(apart[:5])}; choose another folder, or start "
                 "from its model (model.start)"
             )
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(now, indent=1))
-    temporary.replace(path)
+    if write:
+        temporary = path.with_suffix(".tmp")
+        temporary.write_text(json.dumps(now, indent=1))
+        temporary.replace(path)
 
 
 def _differences(before: Any, now: Any, place: str = "") -> Iterator[tuple[str, Any, Any]]:
