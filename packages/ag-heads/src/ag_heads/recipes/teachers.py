@@ -75,7 +75,7 @@ class CheckpointTeacher:
 
 @eqx.filter_jit
 def _predict(model: Model, codes: Array | np.ndarray, organism: Array | np.ndarray) -> dict[str, Predictions]:
-    predictions = model(one_hot(codes), organism)
+    predictions = model(one_hot(codes), jnp.asarray(organism))
     return {name: {**found, "output": jax.vmap(model.heads[name].output)(found)} for name, found in predictions.items()}
 
 
