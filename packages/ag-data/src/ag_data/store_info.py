@@ -40,7 +40,7 @@ def describe_store(store: TrackStore) -> list[Row]:
 def describe_modality(store: TrackStore, modality: str) -> list[Row]:
     """One row for each track: who it is, and its sum, extremes and share of measured and of non-zero bins."""
     table, counted = store.tracks(modality), store.statistics(modality)
-    bins = _bins(store, modality)
+    bins = count_bins(store, modality)
     rows = []
     for track in range(table.sizes["track"]):
         own = {key: counted[key].values[:, track] for key in counted.data_vars}
@@ -62,7 +62,7 @@ def describe_modality(store: TrackStore, modality: str) -> list[Row]:
     return rows
 
 
-def _bins(store: TrackStore, modality: str) -> int:
+def count_bins(store: TrackStore, modality: str) -> int:
     """Values of one track."""
     contigs = store.attributes(modality)["contigs"]
     variable = "count" if store.layout(modality) == "junctions" else "signal"

@@ -54,7 +54,9 @@ def distil(
 
     changes = parse_changes(change or [])
     if teacher:
-        changes["distil.teachers"] = list(teacher)
+        # Relative to where the caller is, not to the file.
+        folders = [(name, pathlib.Path(name)) for name in teacher]
+        changes["distil.teachers"] = [str(path.absolute()) if path.is_dir() else name for name, path in folders]
     own = read_settings(settings, changes)
     if own.distil is None:
         raise InputError(f"{settings} has no section `distil`; name teachers there, or with --teacher")
@@ -96,6 +98,8 @@ def finetune(
     stores = [open_store(path) for path in store]
     organism = stores[0].organism
     spec.organism(organism)
+    if wrong := [part for part in head or [] if "=" not in part]:
+        raise InputError(f"--head {wrong[0]}: expected modality=plugin, as in proseq=procap")
     plugins = dict(part.split("=", 1) for part in head or [])
     heads: dict[str, Any] = {}
     for each in stores:

@@ -24,6 +24,7 @@ from ag_data.loader import local_rows, split_batch
 from ag_data.regions import read_peaks
 from ag_data.sampling import AbstractSampler, Anywhere, ByGene, ByPeak, Mix, Tiled, Uniform
 from ag_data.splice_sites import CLASSES, read_splice_sites
+from ag_data.store_info import count_bins
 from ag_data.streams import Wanted
 
 from ag_heads.recipes import settings as own
@@ -61,6 +62,7 @@ class Data:
                 _check_leaks(f"data.{name}.streams.{stream}", source)
         self.modalities = {name: self._modalities(name) for name in settings.data}
         self.tables: Tables = {modality: self._tables(modality) for modality in settings.model.heads}
+        self._held: dict[str, tuple[Batches, list[tuple[int, Interval]]] | None] = {}
 
     def loader(self, name: str, *, mesh: Any = None, state: Mapping[str, Any] | None = None) -> Loader:
         """Training batches of a feed."""
@@ -88,20 +90,12 @@ class Data:
 
     def validation(self, name: str, *, mesh: Any = None) -> Iterator[Batch]:
         """Validation batches of a feed, the same each time: windows end to end, spread evenly, not augmented."""
-        feed, sources = self.settings.data[name], list(self.sources[name].items())
-        length = feed.length or self.settings.model.window
-        wanted = self._wanted(name)
-        drawn: list[tuple[int, Interval]] = []
-        streams = []
-        for number, (key, source) in enumerate(sources):
-            sampler = _held_out(source, length, feed) if source.stores and len(source.split["valid"]) else None
-            streams.append(self._stream(source, sampler or self._sampler(source, feed, length), key))
-            if sampler is not None and sampler.size is not None:
-                drawn += [(number, sampler.draw(0, index)) for index in range(sampler.size)]
-        if not drawn or not wanted:
+        if name not in self._held:
+            self._held[name] = self._plan_validation(name)
+        held, feed = self._held[name], self.settings.data[name]
+        if held is None:
             return
-        # All streams in one, so that one program serves all.
-        batches = Batches(streams, length, wanted)
+        batches, drawn = held
         rows = list(range(feed.batch)) if mesh is None else local_rows(mesh, feed.batch)
         for begin in range(0, len(drawn), feed.batch):
             batch = batches.allocate(len(rows))
@@ -111,6 +105,20 @@ class Data:
                 else:
                     batches.empty(batch, place)
             yield batch if mesh is None else split_batch(batch, mesh, feed.batch)
+
+    def _plan_validation(self, name: str) -> tuple[Batches, list[tuple[int, Interval]]] | None:
+        """Streams, and the windows of each (by its number); None where nothing is held out."""
+        feed, wanted = self.settings.data[name], self._wanted(name)
+        length = feed.length or self.settings.model.window
+        drawn: list[tuple[int, Interval]] = []
+        streams = []
+        for number, (key, source) in enumerate(self.sources[name].items()):
+            sampler = _held_out(source, length, feed) if source.stores and len(source.split["valid"]) else None
+            streams.append(self._stream(source, sampler or self._sampler(source, feed, length), key))
+            if sampler is not None and sampler.size is not None:
+                drawn += [(number, sampler.draw(0, index)) for index in range(sampler.size)]
+        # All streams in one, so that one program serves all.
+        return (Batches(streams, length, wanted), drawn) if drawn and wanted else None
 
     def averages(self, modality: str) -> np.ndarray:
         """[organism, slot] means over all measured bases (per base for signal; NaN where unknown)."""
@@ -123,8 +131,7 @@ class Data:
                 own_table, stats = store.tracks(modality), store.statistics(modality)
                 width = store.resolution(modality) if store.layout(modality) == "signal" else 1
                 # A chromosome may be measured in part.
-                bins = np.array([_bins(store, modality, str(name)) for name in stats["contig"].values])
-                measured = (bins[:, None] - stats["missing"].values).sum(axis=0) * width
+                measured = (count_bins(store, modality) - stats["missing"].values.sum(axis=0)) * width
                 with np.errstate(invalid="ignore", divide="ignore"):
                     mean = stats["total"].values.sum(axis=0) / np.where(measured > 0, measured, np.nan)
                 table = tables[source.organism]
@@ -332,9 +339,3 @@ def _held_out(source: Source, length: int, feed: own.Feed) -> AbstractSampler | 
 
 def _keys(table: xr.Dataset) -> list[tuple[str, str]]:
     return list(zip(table["name"].values.tolist(), table["strand"].values.tolist(), strict=True))
-
-
-def _bins(store: TrackStore, modality: str, chromosome: str) -> int:
-    variable = "count" if store.layout(modality) == "junctions" else "signal"
-    sizes = store.dataset(modality, chromosome)[variable].sizes
-    return int(np.prod([size for dim, size in sizes.items() if dim != "track"]))

@@ -248,8 +248,7 @@ class _Recent:
         for feed, report in self._reports:
             values = {"loss": report.loss, "gradient_norm": report.gradient_norm}
             values |= {key: part for key, part in report.parts.items() if key.endswith("/loss")}
-            if feed:
-                values[f"loss/{feed}"] = report.loss
+            values[f"loss/{feed}"] = report.loss
             for key, value in values.items():
                 sums.setdefault(key, []).append(float(value))
         now = time.monotonic()
@@ -351,5 +350,3 @@ def _progress(console: Console) -> Progress:
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     return Progress(*columns, console=console, disable=not console.is_terminal)
 
-
-__all__ = ["Outcome", "train"]

@@ -103,10 +103,19 @@ def make_targets(
 ) -> dict[str, dict[str, Array]]:
     """Targets of a student's heads for a batch's sequences: the mean over `teachers`.
 
-    Raises InputError when what a teacher predicts has not the shape that the student's head needs.
+    Raises InputError for a teacher whose predictions have not its sequences and tracks, and for teachers that differ.
     """
     targets: dict[str, dict[str, Array]] = {}
     found = [teacher(batch["codes"], batch["organism"]) for teacher in teachers]
+    for teacher, own in zip(teachers, found, strict=True):
+        for name in modalities:
+            shape, tracks = np.shape(own[name]["output"]), teacher.tables[name][0].sizes["track"]
+            # Junctions have each track on both strands.
+            if len(shape) < 3 or shape[0] != len(batch["codes"]) or shape[-1] not in (tracks, 2 * tracks):
+                raise InputError(
+                    f"teacher {teacher.name!r} predicts {name} as {shape}; expected {len(batch['codes'])} sequences "
+                    f"first and its {tracks} tracks last"
+                )
     for name in modalities:
         head = heads[name]
         if not isinstance(head, Teachable):
