@@ -349,4 +349,3 @@ def _differences(before: Any, now: Any, place: str = "") -> Iterator[tuple[str, 
 def _progress(console: Console) -> Progress:
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     return Progress(*columns, console=console, disable=not console.is_terminal)
-
