@@ -22,7 +22,8 @@ from ag_data.folds import read_folds
 from ag_data.streams import Wanted
 from ag_eval.metrics import auprc, auroc, pearson
 from ag_heads.recipes.feeds import target_resolution
-from ag_heads.recipes.settings import HeadSettings, read_settings
+from ag_heads.recipes.settings import HeadSettings
+from ag_heads.recipes.settings_file import read_settings
 from rich.console import Console
 from rich.progress import track as show
 

@@ -1,5 +1,6 @@
 """What the tests of sharded training share: batches of all kinds of targets, programs, what they communicate."""
 
+import collections
 import math
 import re
 
@@ -8,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from ag_core import training
+from ag_core.config import PAIR_BIN, TOKEN
 from ag_core.mesh import DATA, SEQ, put
 from ag_core.model import training_mode
 from ag_core.precision import cast
@@ -111,6 +113,25 @@ def collectives(hlo: str) -> list[tuple[str, int, str]]:
             size = sum(_BYTES[dtype] * math.prod(shape) for dtype, shape in arrays)
             found.append((match["kind"], size, match["type"]))
     return found
+
+
+def least_bytes(model, length: int) -> dict[str, int]:
+    """What each device must receive for a loss and its gradients in float32, one example, the sequence split.
+
+    Edges of what is convolved and of its gradient, keys and values of all other tokens and pair bins and the sum of
+    their gradients, and every gradient (and batch moment) once.
+    """
+    config, floats = model.backbone.config, collections.Counter()
+    for path, leaf in jax.tree_util.tree_leaves_with_path(eqx.filter(model, eqx.is_inexact_array)):
+        floats["gradients"] += leaf.size
+        if getattr(path[-1], "name", "") == "weight" and leaf.ndim == 3 and leaf.shape[0] > 1:
+            # Nobody wants the gradient of DNA.
+            floats["edges"] += (leaf.shape[0] - 1) * (leaf.shape[1] + (leaf.shape[2] if leaf.shape[1] != 4 else 0))
+    tokens, bins = length // TOKEN, length // PAIR_BIN
+    floats["keys and values"] = 2 * config.blocks * tokens * (config.key_size + config.value_size)
+    updates = (config.blocks + 1) // 2
+    floats["pair bins"] = 2 * updates * bins * (config.pair_heads * config.pair_head_size + config.pair_size)
+    return {kind: 4 * count for kind, count in floats.items()}
 
 
 def as_device_arrays(batch):

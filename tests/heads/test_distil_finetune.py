@@ -15,7 +15,7 @@ from ag_core.errors import InputError
 from ag_heads.deltas import write_delta
 from ag_heads.recipes.journal import read_journal
 from ag_heads.recipes.loop import train
-from ag_heads.recipes.settings import check_settings
+from ag_heads.recipes.settings_file import check_settings
 from ag_heads.recipes.teachers import CheckpointTeacher, FunctionTeacher, check_teachers, make_targets
 
 

@@ -4,7 +4,7 @@ import pathlib
 
 import pytest
 from ag_core.errors import InputError
-from ag_heads.recipes.settings import read_settings
+from ag_heads.recipes.settings_file import read_settings
 
 GOOD = """\
 name: toy

@@ -17,7 +17,7 @@ from ag_core.checkpoint import load
 from ag_core.errors import InputError
 from ag_heads.recipes.journal import read_journal
 from ag_heads.recipes.loop import train
-from ag_heads.recipes.settings import check_settings, read_settings
+from ag_heads.recipes.settings_file import check_settings, read_settings
 from ag_heads.recipes.snapshots import Snapshots
 
 
@@ -121,7 +121,8 @@ def test_what_does_not_fit_is_refused(folder, tmp_path, changes, message):
 def test_a_split_that_leaks_is_refused(folder, tmp_path):
     rows = ["chr1\t0\t8000\ttrain", "chr1\t7000\t12000\tvalid", "chr2\t0\t9000\ttrain"]
     (tmp_path / "windows.bed").write_text("\n".join(rows) + "\n")
-    from ag_heads.recipes.feeds import Data, _check_leaks
+    from ag_heads.recipes.feeds import Data
+    from ag_heads.recipes.splits import check_leaks
 
     recipe = planted.recipe()
     recipe["data"]["main"]["streams"]["own"]["split"] = {"labels": str(tmp_path / "windows.bed")}
@@ -131,7 +132,7 @@ def test_a_split_that_leaks_is_refused(folder, tmp_path):
 
     source.split["train"] = regions.regions_table([("chr1", 0, 8000, "train")])
     with pytest.raises(InputError, match=r"the split leaks, 1 pairs .* chr1:1-8,000 with chr1:7,001-12,000"):
-        _check_leaks("data", source)
+        check_leaks("data", source)
 
 
 def test_a_hanging_run_ends_itself(tmp_path):

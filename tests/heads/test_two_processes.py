@@ -7,13 +7,14 @@ import subprocess
 import sys
 import time
 
+import jax
 import numpy as np
 import planted
 import pytest
 import yaml
 from ag_heads.recipes.journal import read_journal
 from ag_heads.recipes.loop import train
-from ag_heads.recipes.settings import read_settings
+from ag_heads.recipes.settings_file import read_settings
 
 STEPS = 20
 
@@ -25,7 +26,8 @@ def start(path, out, devices):
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "ag_core.cli", "train", str(path), "-o", str(out)]
     command += ["--coordinator", f"localhost:{port}", "--processes", "2", "--process"]
-    environment = os.environ | {"JAX_NUM_CPU_DEVICES": str(devices)}
+    cache = str(jax.config.jax_compilation_cache_dir or "")
+    environment = os.environ | {"JAX_NUM_CPU_DEVICES": str(devices), "JAX_COMPILATION_CACHE_DIR": cache}
     return [subprocess.Popen([*command, str(number)], env=environment) for number in (0, 1)]
 
 
@@ -34,7 +36,7 @@ def test_one_is_killed_and_both_go_on(tmp_path):
     planted.plant(tmp_path)
     recipe = planted.recipe(steps=STEPS, numerics={"data": 2, "seq": 4})
     recipe["model"]["window"] = 8192
-    recipe["run"] |= {"watchdog": 20, "checkpoint_every": 4, "validate_every": 10}
+    recipe["run"] |= {"watchdog": 60, "checkpoint_every": 4, "validate_every": 10}
     path = tmp_path / "recipe.yaml"
     path.write_text(yaml.safe_dump(recipe))
     train(read_settings(path), tmp_path / "one")

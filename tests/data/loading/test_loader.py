@@ -286,6 +286,7 @@ def test_rows_are_split_over_the_mesh(human):
         assert array.sharding.mesh == mesh
         assert {shard.data.shape[0] for shard in array.addressable_shards} == {2}
         assert not array.is_fully_replicated
+    assert {shard.data.shape for shard in on_mesh["codes"].addressable_shards} == {(2, on_mesh["codes"].shape[1] // 2)}
     assert all(len(array.devices()) == 1 for array in jax.tree.leaves(on_device))
     with pytest.raises(InputError, match="a batch of 6 cannot be split over 4 devices"):
         load(human, batch=6, mesh=mesh)

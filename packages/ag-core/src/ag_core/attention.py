@@ -7,9 +7,11 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 from jaxtyping import Array, Float, Int, Num, PRNGKeyArray
 
 from ag_core.layers import LayerNorm, Linear, RMSBatchNorm, einsum_float32, gelu_tanh, widen
+from ag_core.mesh import DATA, SEQ, pin
 
 MAX_TOKENS = 8192
 SOFT_CAP = 5.0
@@ -96,13 +98,13 @@ class MultiQueryAttention(eqx.Module):
         x: Float[Array, "batch position channel"],
         bias: Float[Array, "batch head row column"],
         *,
-        blockwise: bool = True,
+        mesh: Mesh | None = None,
         rows: Int[Array, "batch wanted"] | None = None,
     ) -> Float[Array, "batch position channel"] | Float[Array, "batch wanted channel"]:
         """`bias` may be coarser than positions: each row and column then serves position/row of them.
 
-        `blockwise` bounds the memory of long sequences; not for sequences spread over devices. With `rows` only these
-        positions ask and are answered.
+        On one device long sequences are worked through in blocks of queries; on a `mesh` each device has its own
+        queries and asks all keys. With `rows` only these positions ask and are answered.
         """
         batch, length, _ = x.shape
         h = self.norm(x)
@@ -110,12 +112,12 @@ class MultiQueryAttention(eqx.Module):
         query = rotate(self.query_norm(self.query(asking).reshape(*asking.shape[:2], self.heads, -1)), rows)
         key = rotate(self.key_norm(self.key(h))[:, :, None])[:, :, 0]
         value = self.value_norm(self.value(h))
-        blocks = self._blocks(length, bias.shape[-1]) if blockwise and rows is None else 1
+        blocks = self._blocks(length, bias.shape[-1]) if mesh is None and rows is None else 1
         if rows is not None:
             per_row = length // bias.shape[-2]
             bias = jax.vmap(lambda one, at: one[:, at])(bias, rows // per_row)
         if blocks == 1:
-            attended = self._attend(query, bias, key, value)
+            attended = self._attend(query, bias, key, value, mesh)
         else:
             # Some queries at a time: the logits of 1 Mb would be 2 GB, several times over.
             queries = jnp.moveaxis(query.reshape(batch, blocks, -1, *query.shape[2:]), 1, 0)
@@ -137,8 +139,11 @@ class MultiQueryAttention(eqx.Module):
         bias: Float[Array, "batch head row column"],
         key: Float[Array, "batch position channel"],
         value: Float[Array, "batch position value"],
+        mesh: Mesh | None = None,
     ) -> Float[Array, "batch query head value"]:
-        logits = einsum_float32("bqhc,bkc->bhqk", query, key) / math.sqrt(key.shape[-1])
+        # Pinned, and so their gradients: else the partitioner turns logits over before they are summed to bins.
+        query, bias = pin(query, mesh, DATA, SEQ), pin(bias, mesh, DATA, None, SEQ)
+        logits = pin(einsum_float32("bqhc,bkc->bhqk", query, key), mesh, DATA, None, SEQ) / math.sqrt(key.shape[-1])
         # The dense bias would be as large as the logits: add it block by block instead.
         rows, columns = bias.shape[-2:]
         blocks = logits.reshape(*logits.shape[:2], rows, logits.shape[2] // rows, columns, logits.shape[3] // columns)

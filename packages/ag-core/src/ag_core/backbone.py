@@ -142,7 +142,7 @@ class TowerBlock(eqx.Module):
         if self.pair_update is not None:
             pair = pin(self.pair_update(x, pair), mesh, DATA, SEQ)
         attention_key, mlp_key = (None, None) if key is None else jax.random.split(key)
-        attended = self.attention(x, self.bias(pair), blockwise=mesh is None, rows=rows)
+        attended = self.attention(x, self.bias(pair), mesh=mesh, rows=rows)
         y = (x if rows is None else pick(x, rows)) + self.dropout(attended, key=attention_key)
         y = y + self.dropout(self.mlp(y), key=mlp_key)
         if rows is not None:

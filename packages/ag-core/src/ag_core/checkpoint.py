@@ -78,14 +78,15 @@ def outline(spec: ModelSpec) -> Model:
     return eqx.tree_at(constants, shapes, replace=jax.jit(lambda: constants(make()))())
 
 
+def array_name(path: Any) -> str:
+    """The name in the file of the array at a key path of jax."""
+    return jax.tree_util.keystr(path, simple=True, separator=".")
+
+
 def array_names(model: PyTree) -> dict[str, Array | jax.ShapeDtypeStruct]:
     """The arrays of a model (or of its outline) by their names in the file; constants are not among them."""
     flat, _ = jax.tree_util.tree_flatten_with_path(model, is_leaf=lambda leaf: isinstance(leaf, Constant))
-    return {
-        jax.tree_util.keystr(path, simple=True, separator="."): leaf
-        for path, leaf in flat
-        if isinstance(leaf, jax.Array | jax.ShapeDtypeStruct)
-    }
+    return {array_name(path): leaf for path, leaf in flat if isinstance(leaf, jax.Array | jax.ShapeDtypeStruct)}
 
 
 def _digest(data: Mapping[str, Any], path: pathlib.Path) -> str:
@@ -214,7 +215,7 @@ def fill(model: Model, arrays: ArrayFile, precision: Precision = Precision.FLOAT
     flat, structure = jax.tree_util.tree_flatten_with_path(model, is_leaf=lambda leaf: isinstance(leaf, Constant))
     leaves = []
     for path, leaf in flat:
-        name = jax.tree_util.keystr(path, simple=True, separator=".")
+        name = array_name(path)
         if name in expected:
             dtype = precision.value if jnp.issubdtype(leaf.dtype, jnp.inexact) else leaf.dtype
             # Cast before it reaches the device, and wait: else copies of many arrays pile up. `jnp.asarray` would

@@ -244,15 +244,27 @@ def local_rows(mesh: "Mesh", batch: int) -> list[int]:
 
 
 def split_batch(local: Batch, mesh: "Mesh", batch: int) -> Batch:
-    """The global batch from this process' rows, split over the mesh's axis `data`."""
+    """The global batch from this process' rows: examples split over the mesh's axis `data`, positions over `seq`.
+
+    Bins along the sequence that the devices do not divide are on all of a row's devices.
+    """
     import jax
-    from ag_core.mesh import DATA
+    from ag_core.mesh import DATA, SEQ
     from jax.sharding import NamedSharding, PartitionSpec
 
-    sharding = NamedSharding(mesh, PartitionSpec(DATA))
+    rows, length, parts = local_rows(mesh, batch), local["codes"].shape[1], mesh.shape[SEQ]
 
     def place(array: Any) -> Any:
-        return jax.make_array_from_process_local_data(sharding, array, (batch, *array.shape[1:]))
+        bins = array.shape[1] if array.ndim > 1 else 0
+        along = bins and length % bins == 0 and bins % parts == 0
+        sharding = NamedSharding(mesh, PartitionSpec(DATA, SEQ) if along else PartitionSpec(DATA))
+
+        def part(index: Any) -> Any:
+            first, end, _ = index[0].indices(batch)
+            begin = rows.index(first)
+            return array[(slice(begin, begin + end - first), *index[1:])]
+
+        return jax.make_array_from_callback((batch, *array.shape[1:]), sharding, part)
 
     return jax.tree.map(place, local)
 

@@ -14,6 +14,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from ag_core.attention import MLP, MultiQueryAttention
+from ag_core.checkpoint import array_name
 from ag_core.layers import Conv, Linear, StandardizedConv, convolve, truncated_normal
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
@@ -152,7 +153,7 @@ def adapt(
 
     def put_on(path: Any, node: Any) -> Any:
         nonlocal count
-        name = jax.tree_util.keystr(path, simple=True, separator=".")
+        name = array_name(path)
         if not is_base(node) or not pattern.fullmatch(name):
             return node
         count += 1

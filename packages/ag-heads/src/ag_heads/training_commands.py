@@ -30,7 +30,7 @@ def train(
 
     Ctrl-C keeps a checkpoint after the step under way. On several hosts, start one process on each.
     """
-    from ag_heads.recipes.settings import read_settings
+    from ag_heads.recipes.settings_file import read_settings
 
     own = read_settings(settings, parse_changes(change or []))
     if coordinator is not None:
@@ -50,7 +50,7 @@ def distil(
     json_: Json = False,
 ) -> None:
     """Trains a student on what other models predict, on sequences that are moved, reversed and mutated."""
-    from ag_heads.recipes.settings import read_settings
+    from ag_heads.recipes.settings_file import read_settings
 
     changes = parse_changes(change or [])
     if teacher:
@@ -90,7 +90,7 @@ def finetune(
     from ag_core.checkpoint import find, read_spec
     from ag_data import open_store
 
-    from ag_heads.recipes.settings import check_settings, replace_setting
+    from ag_heads.recipes.settings_file import check_settings, replace_setting
 
     if not genome or not store:
         raise InputError("give --genome and --store: where the sequence is, and what was measured on it")

@@ -36,7 +36,7 @@ def place_tracks(store: TrackStore, modality: str, table: xr.Dataset) -> Part | 
     """
     if modality not in store.modalities:
         return None
-    own, keys = _keys(store.tracks(modality)), _keys(table)
+    own, keys = track_keys(store.tracks(modality)), track_keys(table)
     places = {key: slot for slot, key in enumerate(keys) if not _is_padding(key)}
     pairs = [(column, places[key]) for column, key in enumerate(own) if key in places]
     if not pairs:
@@ -53,8 +53,8 @@ def merge_tables(tables: Iterable[xr.Dataset]) -> xr.Dataset:
     known: set[tuple[str, str]] = set()
     parts = []
     for table in tables:
-        rows = [row for row, key in enumerate(_keys(table)) if key not in known and not _is_padding(key)]
-        known.update(_keys(table))
+        rows = [row for row, key in enumerate(track_keys(table)) if key not in known and not _is_padding(key)]
+        known.update(track_keys(table))
         parts.append(table.isel(track=rows))
     return join_tables(parts)
 
@@ -105,7 +105,8 @@ def find_partners(modality: str, table: xr.Dataset) -> Int[np.ndarray, " track"]
     return partners
 
 
-def _keys(table: xr.Dataset) -> list[tuple[str, str]]:
+def track_keys(table: xr.Dataset) -> list[tuple[str, str]]:
+    """Name and strand of each slot: what makes a track the same track elsewhere."""
     return list(zip(table["name"].values.tolist(), table["strand"].values.tolist(), strict=True))
 
 

@@ -9,11 +9,12 @@ import jax
 import numpy as np
 import optax
 from ag_core import training
-from ag_core.checkpoint import HeadSpec, ModelSpec, build, load
+from ag_core.checkpoint import HeadSpec, ModelSpec, array_name, build, load
 from ag_core.errors import InputError
 from ag_core.interfaces import Centred
 from ag_core.layers import RMSBatchNorm
 from ag_core.model import Model, training_mode
+from ag_data.layouts.slots import track_keys
 from jaxtyping import PyTree
 
 from ag_heads.adapters import adapt, added
@@ -75,17 +76,10 @@ def _same_head(one: ModelSpec, other: ModelSpec, modality: str) -> bool:
     if modality not in one.heads or one.heads[modality].plugin != other.heads[modality].plugin:
         return False
 
-    def names(spec: ModelSpec) -> list[Any]:
-        return [
-            (table["name"].values.tolist(), table["strand"].values.tolist()) for table in spec.heads[modality].tracks
-        ]
+    def keys(spec: ModelSpec) -> list[list[tuple[str, str]]]:
+        return [track_keys(table) for table in spec.heads[modality].tracks]
 
-    return names(one) == names(other)
-
-
-def array_name(path: Any) -> str:
-    """An array's name in a checkpoint."""
-    return jax.tree_util.keystr(path, simple=True, separator=".")
+    return keys(one) == keys(other)
 
 
 def learning_rates(model: PyTree, chosen: PyTree[bool], groups: dict[str, float]) -> PyTree[float]:

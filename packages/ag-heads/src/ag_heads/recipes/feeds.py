@@ -1,25 +1,21 @@
 """From settings to batches: stores and genomes opened, splits made and checked for leaks, loaders that take turns."""
 
-import dataclasses
 import functools
 import pathlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import xarray as xr
 from ag_core.errors import InputError
 from ag_core.genome import Interval
 from ag_core.plugins import registry
-from ag_data import Augment, Loader, Mutations, Stream, TrackStore, open_genome, open_store
+from ag_data import Augment, Loader, Mutations, Stream
 from ag_data.annotation import read_gtf
 from ag_data.batches import Batch, Batches
 from ag_data.blacklist import read_blacklist
 from ag_data.draws import Turns
-from ag_data.folds import Split, drop_overlaps, find_leaks, hold_out, read_folds, split_folds, split_labels
-from ag_data.genome_store import Genome
-from ag_data.layouts.slots import merge_tables, pad_tables
+from ag_data.layouts.slots import merge_tables, pad_tables, track_keys
 from ag_data.loader import local_rows, split_batch
 from ag_data.regions import read_peaks
 from ag_data.sampling import AbstractSampler, Anywhere, ByGene, ByPeak, Mix, Tiled, Uniform
@@ -29,19 +25,9 @@ from ag_data.streams import Wanted
 
 from ag_heads.recipes import settings as own
 from ag_heads.recipes.settings import Settings
+from ag_heads.recipes.splits import Source, check_leaks, open_source
 
 Tables = dict[str, tuple[xr.Dataset, ...]]
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Source:
-    """What a stream reads, opened, and its split."""
-
-    settings: own.StreamSettings
-    genome: Genome
-    stores: tuple[TrackStore, ...]
-    split: Split
-    organism: int
 
 
 class Data:
@@ -54,12 +40,12 @@ class Data:
     def __init__(self, settings: Settings, known: Mapping[str, tuple[xr.Dataset, ...]] | None = None):
         self.settings, self._known = settings, known
         self.sources = {
-            name: {stream: _open(settings, feed, each) for stream, each in feed.streams.items()}
+            name: {stream: open_source(settings, feed, each) for stream, each in feed.streams.items()}
             for name, feed in settings.data.items()
         }
         for name, sources in self.sources.items():
             for stream, source in sources.items():
-                _check_leaks(f"data.{name}.streams.{stream}", source)
+                check_leaks(f"data.{name}.streams.{stream}", source)
         self.modalities = {name: self._modalities(name) for name in settings.data}
         self.tables: Tables = {modality: self._tables(modality) for modality in settings.model.heads}
         self._held: dict[str, tuple[Batches, list[tuple[int, Interval]]] | None] = {}
@@ -138,8 +124,8 @@ class Data:
                 if store.layout(modality) == "classes":
                     found[source.organism, : len(mean)] = mean
                     continue
-                places = {key: slot for slot, key in enumerate(_keys(table))}
-                for column, key in enumerate(_keys(own_table)):
+                places = {key: slot for slot, key in enumerate(track_keys(table))}
+                for column, key in enumerate(track_keys(own_table)):
                     if key in places:
                         found[source.organism, places[key]] = mean[column]
         return found
@@ -257,66 +243,6 @@ def target_resolution(head: own.HeadSettings, modality: str) -> int | None:
     return max(finest, options.get("target_resolution", 0)) if finest is not None else None
 
 
-def _open(settings: Settings, feed: own.Feed, stream: own.StreamSettings) -> Source:
-    genome = open_genome(*settings.locate_all(stream.genome))
-    stores = tuple(open_store(path) for path in settings.locate_all(stream.stores))
-    organism = settings.model.organisms.index(stream.organism)
-    for store in stores:
-        if store.organism != stream.organism:
-            raise InputError(f"{store.path} is of {store.organism}, the stream of {stream.organism}; correct one")
-    length = feed.length or settings.model.window
-    split = _split(settings, stream, genome, length, feed.augment.shift)
-    if not len(split["train"]):
-        raise InputError(f"{stream.genome}: nothing is left to train on; hold out less")
-    return Source(stream, genome, stores, split, organism)
-
-
-def _split(settings: Settings, stream: own.StreamSettings, genome: Genome, length: int, shift: int) -> Split:
-    chosen = stream.split
-    if chosen.hold_out is not None:
-        split = hold_out(genome.lengths, **{key: places for key, places in chosen.hold_out.items()})
-    elif chosen.labels is not None:
-        split = split_labels(read_folds(settings.locate(chosen.labels)), margin=shift)
-    else:
-        assert chosen.folds is not None
-        windows = read_folds(settings.locate(chosen.folds))
-        split = split_folds(windows, chosen.version, length=length, margin=shift)
-    if chosen.exclude:
-        out = hold_out(genome.lengths, test=_there(chosen.exclude, genome))["test"]
-        split = {name: drop_overlaps(table, out, length + shift) for name, table in split.items()}
-    return split
-
-
-def _there(places: Sequence[str], genome: Genome) -> list[str | Interval]:
-    """What of these places the genome has: pieces of chromosomes may lack them, and draw nothing there either."""
-    found: list[str | Interval] = []
-    for place in places:
-        if (name := genome.find_chromosome(place)) is not None:
-            found.append(name)
-        elif ":" in place:
-            try:
-                interval = Interval.from_region(place)
-            except ValueError as error:
-                raise InputError(f"exclude: {error}") from error
-            name = genome.find_chromosome(interval.chromosome)
-            end = min(interval.end, genome.lengths[name]) if name else 0
-            if name and interval.start < end:
-                found.append(Interval(name, interval.start, end))
-    return found
-
-
-def _check_leaks(where: str, source: Source) -> None:
-    held = pd.concat([source.split["valid"], source.split["test"]], ignore_index=True)
-    leaks = find_leaks(source.split["train"], held)
-    if len(leaks) and not (source.settings.split.version.upper() == "ALL_FOLDS" and source.settings.split.folds):
-        first = leaks.iloc[0]
-        raise InputError(
-            f"{where}: the split leaks, {len(leaks):,} pairs of training and held-out windows overlap, such as "
-            f"{first['Chromosome']}:{first['Start'] + 1:,}-{first['End']:,} with "
-            f"{first['Chromosome']}:{first['Held_start'] + 1:,}-{first['Held_end']:,}; separate them"
-        )
-
-
 @functools.lru_cache(maxsize=4)
 def _annotation(path: pathlib.Path) -> Any:
     return read_gtf(path)
@@ -335,7 +261,3 @@ def _held_out(source: Source, length: int, feed: own.Feed) -> AbstractSampler | 
         rows = np.linspace(0, tiled.size - 1, most).round().astype(int)
         return Uniform(tiled.windows.iloc[rows], length=None)
     return tiled
-
-
-def _keys(table: xr.Dataset) -> list[tuple[str, str]]:
-    return list(zip(table["name"].values.tolist(), table["strand"].values.tolist(), strict=True))

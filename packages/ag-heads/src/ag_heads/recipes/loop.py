@@ -9,12 +9,9 @@ OUT/delta/          what of it differs from the model it started from, if it did
 """
 
 import dataclasses
-import json
 import math
 import pathlib
-import signal
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 import equinox as eqx
@@ -46,9 +43,13 @@ from ag_heads.recipes.assemble import (
 from ag_heads.recipes.curves import draw_curves
 from ag_heads.recipes.feeds import Data, TakeTurns
 from ag_heads.recipes.journal import Journal
+from ag_heads.recipes.recent import Recent
+from ag_heads.recipes.same_run import check_same
 from ag_heads.recipes.settings import Settings
 from ag_heads.recipes.snapshots import Snapshots
+from ag_heads.recipes.stop import Stop
 from ag_heads.recipes.teachers import CheckpointTeacher, Teacher, check_teachers, make_targets
+from ag_heads.recipes.together import Together
 from ag_heads.recipes.watchdog import Watchdog
 
 SETTINGS, JOURNAL, CURVES, CHECKPOINTS = "settings.json", "journal.jsonl", "curves.png", "checkpoints"
@@ -62,31 +63,6 @@ class Outcome:
     finished: bool
     step: int
     model: pathlib.Path
-
-
-class Stop:
-    """Set by the first Ctrl-C or SIGTERM: the run ends after its step and keeps a checkpoint. The second one kills."""
-
-    def __init__(self):
-        self.asked = False
-
-    def __enter__(self) -> "Stop":
-        self._before = {}
-        for number in (signal.SIGINT, signal.SIGTERM):
-            try:
-                self._before[number] = signal.signal(number, self._ask)
-            except ValueError:  # not the main thread
-                break
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _ask(self, number: int, frame: Any) -> None:
-        if self.asked:
-            raise KeyboardInterrupt
-        self.asked = True
 
 
 def train(
@@ -104,7 +80,7 @@ def train(
     console = console or Console(stderr=True)
     out.mkdir(parents=True, exist_ok=True)
     first = jax.process_index() == 0
-    _check_same(settings, out / SETTINGS, write=first)
+    check_same(settings, out / SETTINGS, write=first)
     run = settings.run
     mesh = _mesh(settings)
     with console.status("opening data"):
@@ -124,8 +100,8 @@ def train(
     if mesh is not None:
         arrays, rest = eqx.partition(state, eqx.is_array)
         state = eqx.combine(put(arrays, mesh), rest)
-    step = make_step(settings, optimiser, chosen, mesh)
-    evaluate = make_evaluation(settings, mesh)
+    step = Together(make_step(settings, optimiser, chosen, mesh), "a step")
+    evaluate = Together(make_evaluation(settings, mesh), "a validation")
     total, rate = settings.optimiser.steps, schedule(settings.optimiser)
     with Snapshots(out / CHECKPOINTS, run.keep) as snapshots, Stop() as stop, Watchdog(run.watchdog) as watchdog:
         about: dict[str, Any] | None = None
@@ -138,7 +114,7 @@ def train(
         console.print(f"{settings.name}: {parameters:,} parameters, step {begun:,} of {total:,}", highlight=False)
         with TakeTurns(data, mesh=mesh, state=about and about["data"]) as turns, _progress(console) as progress:
             task = progress.add_task(settings.name, total=total, completed=begun)
-            recent = _Recent()
+            recent = Recent()
             for number in range(begun, total):
                 feed, batch = turns.next()
                 if teachers:
@@ -229,52 +205,6 @@ def make_evaluation(settings: Settings, mesh: Mesh | None) -> Callable[..., Any]
     return eqx.filter_jit(evaluate)
 
 
-class _Recent:
-    """Reports of the last steps. Raises InputError for one that was not finite, with its batch kept in a file."""
-
-    def __init__(self):
-        self._reports: list[tuple[str, training.Report]] = []
-        self._pending: tuple[int, str, Any, training.Report] | None = None
-        self._since = time.monotonic()
-
-    def add(self, number: int, feed: str, batch: Any, report: training.Report, out: pathlib.Path) -> None:
-        self._settle(out)
-        self._pending = (number, feed, batch, report)
-
-    def means(self, out: pathlib.Path) -> dict[str, float]:
-        """Means over the steps since the last call, and seconds a step took."""
-        self._settle(out)
-        sums: dict[str, list[float]] = {}
-        for feed, report in self._reports:
-            values = {"loss": report.loss, "gradient_norm": report.gradient_norm}
-            values |= {key: part for key, part in report.parts.items() if key.endswith("/loss")}
-            values[f"loss/{feed}"] = report.loss
-            for key, value in values.items():
-                sums.setdefault(key, []).append(float(value))
-        now = time.monotonic()
-        spent, count = now - self._since, len(self._reports)
-        self._reports, self._since = [], now
-        return {key: math.fsum(values) / len(values) for key, values in sums.items()} | {"seconds": spent / count}
-
-    def _settle(self, out: pathlib.Path) -> None:
-        if self._pending is None:
-            return
-        number, feed, batch, report = self._pending
-        self._pending = None
-        if not bool(report.finite):
-            path = out / f"bad_batch_{number + 1}.npz"
-            flat, _ = jax.tree_util.tree_flatten_with_path(batch)
-            arrays: Any = {jax.tree_util.keystr(p, simple=True, separator="."): np.asarray(x) for p, x in flat}
-            np.savez(path, **arrays)
-            parts = ", ".join(f"{key} {float(x):.4g}" for key, x in report.parts.items() if key.endswith("/loss"))
-            raise InputError(
-                f"step {number + 1:,}: loss {float(report.loss):.4g}, gradient norm {float(report.gradient_norm):.4g} "
-                f"({parts}); the weights are those before it, its batch is {path}. A lower learning rate, a longer "
-                "warm-up or a look at the batch may help; starting again goes on from the last checkpoint"
-            )
-        self._reports.append((feed, report))
-
-
 def _validate(
     settings: Settings,
     data: Data,
@@ -316,34 +246,6 @@ def _mesh(settings: Settings) -> Mesh | None:
         return make_mesh(numerics.data, numerics.seq)
     except ValueError as error:
         raise InputError(f"numerics: {error}") from error
-
-
-def _check_same(settings: Settings, path: pathlib.Path, *, write: bool) -> None:
-    """Refuses a folder of another run; how often it logs and saves may change."""
-    now = settings.model_dump(mode="json")
-    if path.exists():
-        before = json.loads(path.read_text())
-        apart = [
-            f"{key} was {old!r}, now {new!r}"
-            for key, old, new in _differences({**before, "run": None}, {**now, "run": None})
-        ]
-        if apart:
-            raise InputError(
-                f"{path.parent} holds a run of other settings: {'; '.join(apart[:5])}; choose another folder, or start "
-                "from its model (model.start)"
-            )
-    if write:
-        temporary = path.with_suffix(".tmp")
-        temporary.write_text(json.dumps(now, indent=1))
-        temporary.replace(path)
-
-
-def _differences(before: Any, now: Any, place: str = "") -> Iterator[tuple[str, Any, Any]]:
-    if isinstance(before, dict) and isinstance(now, dict):
-        for key in {**before, **now}:
-            yield from _differences(before.get(key), now.get(key), f"{place}.{key}" if place else key)
-    elif before != now:
-        yield place, before, now
 
 
 def _progress(console: Console) -> Progress:

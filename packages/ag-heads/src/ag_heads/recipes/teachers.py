@@ -14,6 +14,7 @@ from ag_core.errors import InputError
 from ag_core.interfaces import AbstractHead, Predictions, Teachable
 from ag_core.model import Model
 from ag_core.sequence import one_hot
+from ag_data.layouts.slots import track_keys
 from jaxtyping import Array, Int, UInt8
 
 # Licences whose terms forbid to train other models on what a model puts out.
@@ -133,4 +134,4 @@ def make_targets(
 
 
 def _names(tables: Sequence[xr.Dataset]) -> list[Any]:
-    return [(table["name"].values.tolist(), table["strand"].values.tolist()) for table in tables]
+    return [track_keys(table) for table in tables]
