@@ -5,6 +5,7 @@ import json
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 import planted
 import pytest
@@ -12,6 +13,7 @@ import yaml
 from ag_core.checkpoint import load, save
 from ag_core.cli import run
 from ag_core.errors import InputError
+from ag_core.model import Model
 from ag_heads.deltas import write_delta
 from ag_heads.recipes.journal import read_journal
 from ag_heads.recipes.loop import train
@@ -118,6 +120,35 @@ def test_a_delta_and_its_base_make_the_model(teacher, tmp_path, capsys):
     (tmp_path / "delta/delta.safetensors").write_bytes(b"")
     assert run([*apply, str(teacher)]) == 2
     assert "missing or damaged" in capsys.readouterr().err
+
+
+def test_heads_of_several_labs_stand_on_one_backbone(teacher, tmp_path, capsys):
+    """One pass predicts for each lab what its own model does; what cannot be put together is refused."""
+    base = load(teacher)
+    head, spec = base.model.heads["chip_tf"], base.spec.heads["chip_tf"]
+
+    def tuned(lab, by, backbone=base.model.backbone):
+        own = eqx.tree_at(lambda h: h.linears[128].bias, head, replace_fn=lambda x: x + by)
+        model, described = Model(backbone, {lab: own}), dataclasses.replace(base.spec, name=lab, heads={lab: spec})
+        write_delta(tmp_path / lab, str(teacher), model, described)
+        return model
+
+    models = {"one": tuned("one", 0.5), "two": tuned("two", 1.0)}
+    apply = ["model", "apply", str(tmp_path / "one"), str(tmp_path / "two"), "--base", str(teacher)]
+    assert run([*apply, "-o", str(tmp_path / "both")]) == 0
+    both = load(tmp_path / "both")
+    assert (both.spec.name, list(both.spec.heads)) == ("one+two", ["one", "two"])
+    dna = jax.nn.one_hot(np.random.default_rng(0).integers(0, 4, (1, 2048)), 4)
+    predict = eqx.filter_jit(lambda model: model(dna, jnp.zeros(1, jnp.int32)))
+    together = predict(both.model)
+    for lab, model in models.items():
+        for one, other in zip(*map(jax.tree.leaves, (together[lab], predict(model)[lab])), strict=True):
+            np.testing.assert_array_equal(one, other)
+    tuned("three", 0.0, jax.tree.map(lambda x: x + 1 if eqx.is_inexact_array(x) else x, base.model.backbone))
+    assert run([*apply, str(tmp_path / "three"), "-o", str(tmp_path / "x")]) == 2
+    assert "three changes the backbone" in capsys.readouterr().err
+    assert run([*apply, str(tmp_path / "two"), "-o", str(tmp_path / "x")]) == 2
+    assert "an earlier delta has a head 'two', too" in capsys.readouterr().err
 
 
 def test_what_a_fine_tune_cannot_do_is_said(folder, teacher, tmp_path, capsys):

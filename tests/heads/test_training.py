@@ -6,10 +6,12 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+import sharded
 from ag_core import training
 from ag_core.checkpoint import build
 from ag_core.mesh import DATA, SEQ, make_mesh, put
 from ag_core.model import training_mode
+from ag_core.sequence import one_hot
 
 LENGTH, BATCH = 4096, 2
 
@@ -21,36 +23,8 @@ def fresh(eleven_heads):
 
 @pytest.fixture(scope="module")
 def batch():
-    """Sequences and targets of all eleven kinds, as an experiment leaves them: sparse, with gaps and padding."""
-    random = np.random.default_rng(0)
-
-    def signal(bins, tracks):
-        values = random.gamma(0.5, 2.0, (BATCH, bins, tracks)) * (random.random((BATCH, bins, tracks)) < 0.2)
-        values[:, :, -1] = np.nan
-        return {"signal": jnp.asarray(values, jnp.float32)}
-
-    targets = {name: signal(LENGTH, 3) for name in ("atac", "dnase")}
-    targets |= {name: signal(LENGTH, 5) for name in ("procap", "cage", "rna_seq")}
-    targets |= {name: signal(LENGTH // 128, 3) for name in ("chip_tf", "chip_histone")}
-    contacts = random.normal(size=(BATCH, 2, 2, 3))
-    contacts[0, 0, 0] = np.nan
-    classes = np.eye(5, dtype=bool)[random.choice(5, (BATCH, LENGTH), p=[0.01] * 4 + [0.96])]
-    positions = np.stack([np.sort(random.choice(LENGTH, (4, 12), replace=False), axis=1) for _ in range(BATCH)])
-    positions[:, :, 8:] = -1
-    return {
-        "dna": jax.nn.one_hot(random.integers(0, 5, (BATCH, LENGTH)), 4),
-        "organism": jnp.array([0, 1]),
-        "targets": targets
-        | {
-            "contact_maps": {"contacts": jnp.asarray(contacts, jnp.float32)},
-            "splice_sites": {"classes": jnp.asarray(classes)},
-            "splice_site_usage": {"usage": jnp.asarray(random.random((BATCH, LENGTH, 5)), jnp.float32)},
-            "splice_junctions": {
-                "counts": jnp.asarray(random.poisson(3, (BATCH, 12, 12, 6)), jnp.float32),
-                "splice_site_positions": jnp.asarray(positions, jnp.int32),
-            },
-        },
-    }
+    made = sharded.as_device_arrays(sharded.make_batch(LENGTH, BATCH))
+    return {"dna": one_hot(made["codes"]), "organism": made["organism"], "targets": made["targets"]}
 
 
 def loss_of(model, batch, **options):

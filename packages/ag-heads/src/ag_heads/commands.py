@@ -50,15 +50,18 @@ def import_model(
 
 
 def apply_model(
-    delta: Annotated[pathlib.Path, typer.Argument(help="folder with delta.json, as fine-tuning leaves it")],
-    base: Annotated[str, typer.Option(help="the named model or checkpoint folder it was made from")],
+    delta: Annotated[
+        list[pathlib.Path], typer.Argument(help="folders with delta.json, as fine-tuning leaves them; heads of all")
+    ],
+    base: Annotated[str, typer.Option(help="the named model or checkpoint folder they were made from")],
     out: Annotated[pathlib.Path, typer.Option("--out", "-o", help="folder for the checkpoint")],
+    name: Annotated[str | None, typer.Option(help="what to call the model")] = None,
     json_: Json = False,
 ) -> None:
-    """Makes the whole model of a delta and the model it was fine-tuned from."""
-    from ag_heads.deltas import apply_delta
+    """Makes the whole model of a delta and the model it was fine-tuned from; several share one frozen backbone."""
+    from ag_heads.deltas import apply_deltas
 
-    spec = apply_delta(delta, base, out)
+    spec = apply_deltas(delta, base, out, name)
     if json_:
         print(json.dumps({"name": spec.name, "folder": str(out), "licence": spec.licence}))
     else:
