@@ -10,20 +10,26 @@ import os
 import pathlib
 from typing import Annotated
 
+import ag_heads.recipes.mini as recipe
 import equinox as eqx
 import jax
 import numpy as np
 import typer
 from ag_core.checkpoint import Checkpoint, load
+from ag_core.genome import Interval
 from ag_core.model import fold
 from ag_core.sequence import one_hot
 from ag_data import Loader, Stream, Tiled, hold_out, open_genome, open_store
+from ag_data.annotation import read_gtf
 from ag_data.folds import read_folds
+from ag_data.sampling import Anywhere
+from ag_data.splice_sites import annotated_sites
 from ag_data.streams import Wanted
 from ag_eval.metrics import auprc, auroc, pearson
 from ag_heads.recipes.feeds import target_resolution
 from ag_heads.recipes.settings import HeadSettings
 from ag_heads.recipes.settings_file import read_settings
+from kmer_baseline import count_words, fit
 from rich.console import Console
 from rich.progress import track as show
 
@@ -59,8 +65,6 @@ def matrices(genome, sites):
     for kind, (left, right) in (("donor", DONOR), ("acceptor", ACCEPTOR)):
         counts = np.ones((left + right, 4))
         own = sites.loc[sites["Kind"] == kind]
-        from ag_core.genome import Interval
-
         for name, position, strand in zip(own["Chromosome"], own["Position"], own["Strand"], strict=True):
             before, after = _reach(kind)
             if strand == "-":
@@ -132,9 +136,34 @@ def splicing(checkpoint, genome, store, regions, odds):
     return results
 
 
-def peaks(checkpoint, genome, store, regions, modality):
-    """Bins of 128 bp that lie mostly in a peak: median AUPRC and AUROC over tracks, beside G+C."""
-    labels, scores, gc = [], [], []
+def train_words(checkpoint, genome, store, regions, modality, most=1500):
+    """The logistic regression on 6-mers, from windows that were trained on."""
+    features, labels = [], []
+    for number, (codes, signal) in enumerate(measured(checkpoint, genome, store, regions, modality)):
+        if number == most:
+            break
+        known = (codes.reshape(-1, 128) < 4).all(axis=1) & ~np.isnan(signal).any(axis=1)
+        # Bins with any peak, and a few of the many others.
+        peaked = (signal > 64).any(axis=1)
+        chosen = known & (peaked | (np.random.default_rng(number).random(len(peaked)) < 0.1))
+        features.append(count_words(codes)[chosen])
+        labels.append(signal[chosen] > 64)
+    return fit(np.concatenate(features), np.concatenate(labels))
+
+
+def measured(checkpoint, genome, store, regions, modality):
+    """Codes and signal of windows spread over regions."""
+    wanted = {modality: Wanted(tracks=checkpoint.spec.heads[modality].tracks, resolution=128)}
+    sampler = Anywhere(regions, checkpoint.spec.window, genome=genome, max_unknown=0.5)
+    stream = Stream(genome, store, sampler, 0)
+    with Loader([stream], batch=BATCH, length=checkpoint.spec.window, modalities=wanted, threads=1) as loader:
+        for batch in loader:
+            yield from zip(batch["codes"], np.asarray(batch["targets"][modality]["signal"], np.float32), strict=True)
+
+
+def peaks(checkpoint, genome, store, regions, modality, words=None):
+    """Bins of 128 bp that lie mostly in a peak: median AUPRC and AUROC over tracks, beside G+C and 6-mers."""
+    labels, scores, gc, simple = [], [], [], []
     for batch, found in read(checkpoint, genome, store, regions, checkpoint.spec.window, [modality], 0):
         signal = np.asarray(batch["targets"][modality]["signal"], np.float32)
         head = checkpoint.model.heads[modality]
@@ -145,12 +174,17 @@ def peaks(checkpoint, genome, store, regions, modality):
             scores.append(head.output({k: v[row] for k, v in found[modality].items()})[known])
             around = np.convolve((codes == 1) | (codes == 2), np.ones(1024) / 1024, "same")
             gc.append(around.reshape(-1, 128).mean(axis=1)[known])
+            if words is not None:
+                simple.append(count_words(codes)[known] @ words[0] + words[1])
     labels, scores, gc = np.concatenate(labels), np.concatenate(scores), np.concatenate(gc)
     some = [t for t in range(labels.shape[1]) if labels[:, t].sum() >= 5]
     results = {}
     for name, metric in (("AUPRC", auprc), ("AUROC", auroc)):
         results[f"{modality} {name}, model"] = np.median([metric(labels[:, t], scores[:, t]) for t in some])
         results[f"{modality} {name}, G+C"] = np.median([metric(labels[:, t], gc) for t in some])
+        if simple:
+            logits = np.concatenate(simple)
+            results[f"{modality} {name}, 6-mers"] = np.median([metric(labels[:, t], logits[:, t]) for t in some])
     results[f"{modality} AUPRC, chance"] = np.median([labels[:, t].mean() for t in some])
     results[f"{modality} tracks"] = len(some)
     return results
@@ -207,8 +241,6 @@ def main(
     os.environ["AG_DATA"], os.environ["AG_STORES"] = str(data.absolute()), str(stores.absolute())
     loaded = load(model)
     checkpoint = Checkpoint(fold(loaded.model), loaded.spec, loaded.digest)
-    import ag_heads.recipes.mini as recipe
-
     settings = read_settings(pathlib.Path(recipe.__file__).with_name("mini.yaml"))
     stream = settings.data["fine"].streams["hg19"]
     genome = open_genome(*settings.locate_all(stream.genome))
@@ -216,9 +248,7 @@ def main(
     near = "chr20:42,000,001-44,000,000" if quick else "chr20:40,000,001-46,000,000"
     held = hold_out(genome.lengths, test=[near])["test"]
     both = held if quick else hold_out(genome.lengths, test=["chr20:40,000,001-46,000,000", "chr22"])["test"]
-    from ag_data.annotation import read_gtf
-    from ag_data.splice_sites import annotated_sites
-
+    trained = hold_out(genome.lengths, test=["chr22", "chrX", "chr20:39,900,001-46,100,000"])["train"]
     folder = data / "hg19_tracks" / "chrX_20_22"
     sites = annotated_sites(read_gtf(folder / "gencode_lift37.exons.chr20.gtf.gz")).table
     sites = sites.loc[(sites["Position"] < 39_900_000) | (sites["Position"] > 46_100_000)]
@@ -228,7 +258,8 @@ def main(
         figures |= splicing(checkpoint, genome, store, both, matrices(genome, sites))
     for modality in ("chip_tf", "chip_histone"):
         if modality in heads:
-            figures |= peaks(checkpoint, genome, store, both, modality)
+            words = train_words(checkpoint, genome, store, trained, modality, 100 if quick else 1500)
+            figures |= peaks(checkpoint, genome, store, both, modality, words)
     for number, (organism, build) in enumerate((("human", "hg38"), ("mouse", "mm10"))):
         other = open_genome(stores / f"borzoi_{organism}.fa.gz")
         windows = read_folds(data / "borzoi_tiny" / build / "sequences.bed")

@@ -34,7 +34,7 @@ from ag_heads.recipes.settings_file import check_settings, replace_setting
 from rich.console import Console
 
 SIGNAL = ("atac", "dnase", "procap", "cage", "rna_seq", "chip_tf", "chip_histone")
-FEWEST = 100
+FEWEST = 30
 
 
 class _Strict(pydantic.BaseModel):

@@ -53,9 +53,9 @@ def example(random: np.random.Generator, sites: int) -> dict:
             wide += 6 * np.exp(-(((position - middle) / 40) ** 2))
             narrow += 8 * np.exp(-(((position - middle) / 12) ** 2))
             broad += np.exp(-(((position - middle) / 300) ** 2))
-            at = begin - 20 if minus else begin + len(piece) + 20
-            starts[at - 2 : at + 3, TRACK_ROWS["-" if minus else "+"]] += 20
-            starts[at - 2 : at + 3, TRACK_ROWS["-" if minus else "+"] + 1] += 8
+            row = TRACK_ROWS["-" if minus else "+"]
+            starts[middle - 2 : middle + 3, row] += 20
+            starts[middle - 2 : middle + 3, row + 1] += 8
         elif what < 0.75:
             weak, size = int(random.random() < 0.5), int(random.integers(100, 220))
             left, right = _codes(ACCEPTOR), _codes(DONORS[weak])
@@ -74,7 +74,8 @@ def example(random: np.random.Generator, sites: int) -> dict:
             found[2 * minus + 1].append((acceptor, weak))
         elif what < 0.9:
             piece = _codes(ANCHOR)
-            codes[begin : begin + len(piece)] = piece
+            for at in (begin, begin + 120):
+                codes[at : at + len(piece)] = piece
             anchored[slot // BIN] = 1
     contacts = np.outer(anchored, anchored) - 0.3
     positions, counts = np.full((4, sites), -1), np.zeros((sites, sites, 6))
