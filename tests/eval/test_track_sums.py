@@ -1,5 +1,7 @@
 """Streaming track metrics: what they say does not depend on how the data came."""
 
+import itertools
+
 import numpy as np
 import pytest
 from ag_eval.track_sums import TrackMetrics, crop
@@ -20,7 +22,7 @@ def test_parts_merge_to_the_whole(seed, cuts):
     whole, parts = TrackMetrics(3), TrackMetrics(3)
     whole.update(truth, guess)
     bounds = [0, *sorted(set(cuts)), 6]
-    for begin, end in zip(bounds[:-1], bounds[1:], strict=True):
+    for begin, end in itertools.pairwise(bounds):
         one = TrackMetrics(3)
         one.update(truth[begin:end], guess[begin:end])
         parts.merge(one)
