@@ -41,7 +41,8 @@ def test_expression_specific_to_tracks():
     np.testing.assert_allclose(quantile_normalised(np.exp(values / 5)).argsort(axis=0), normal.argsort(axis=0))
     np.testing.assert_allclose(across_genes(values, 2 * values + 1), 1)
     np.testing.assert_allclose(across_tracks(values, -values), -1)
-    assert mean_coverage(np.arange(10.0)[:, None], [(0, 2), (1, 3), (8, 20)])[0] == pytest.approx((0 + 1 + 2 + 8 + 9) / 5)
+    coverage = mean_coverage(np.arange(10.0)[:, None], [(0, 2), (1, 3), (8, 20)])
+    assert coverage[0] == pytest.approx((0 + 1 + 2 + 8 + 9) / 5)
     with pytest.raises(ValueError, match="no base"):
         mean_coverage(np.zeros((3, 1)), [(5, 9)])
 

@@ -1,4 +1,4 @@
-"""Expression of genes: across genes, and what is specific to a track. Source: spec/scoring.md 7.1 and 7.3, rows 9-11."""
+"""Expression of genes: across genes, and what is specific to a track. Source: spec/scoring.md 7.1, 7.3 (9-11)."""
 
 import numpy as np
 from jaxtyping import Float
