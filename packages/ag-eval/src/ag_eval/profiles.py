@@ -18,7 +18,7 @@ def profile_distance(
     if (truth < 0).any() or (guess < 0).any():
         raise ValueError("a profile has negative counts; give minus strands as positive counts")
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(jensenshannon(truth, guess, axis=1))
+        return np.asarray(jensenshannon(truth, guess, axis=1))  # pyright: ignore[reportCallIssue]
 
 
 def log_totals(counts: Float[np.ndarray, "window position"]) -> Float[np.ndarray, " window"]:
