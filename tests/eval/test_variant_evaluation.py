@@ -128,7 +128,7 @@ def test_labels_and_digests_are_checked(world, tmp_path):
         read_table(path, manifest)
     with pytest.raises(InputError, match="1 labels such as 0 are neither positive"):
         read_table(path, manifest.model_copy(update={"digest": None}))
-    with pytest.raises(InputError, match="expected .parquet"):
+    with pytest.raises(InputError, match=r"expected \.parquet"):
         read_table(tmp_path / "table.xlsx", manifest)
 
 
@@ -183,9 +183,9 @@ def test_files_are_whole_and_offered(name):
 
 
 def test_mistakes_in_a_file_are_named(tmp_path):
-    with pytest.raises(InputError, match="no_such cannot be read .*; there are bqtl_spi1_causality"):
+    with pytest.raises(InputError, match=r"no_such cannot be read .*; there are bqtl_spi1_causality"):
         read_evaluation("no_such")
     with pytest.raises(InputError, match="metric: Input should be 'auprc'"):
         read_evaluation(evaluation(tmp_path, metric="auprcc"))
-    with pytest.raises(InputError, match="auprc needs data.labels"):
+    with pytest.raises(InputError, match=r"auprc needs data\.labels"):
         read_evaluation(evaluation(tmp_path, metric="auprc"))

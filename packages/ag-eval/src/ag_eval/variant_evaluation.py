@@ -208,5 +208,3 @@ def _gc(bases: str) -> int:
 def published_gain(ours: float, best: float, random: float = 0.0) -> float:
     """Relative improvement, corrected for a random classifier: (ours - random) / (best - random) - 1."""
     return (ours - random) / (best - random) - 1
-
-
