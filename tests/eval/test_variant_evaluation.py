@@ -2,12 +2,14 @@
 
 import dataclasses
 import gzip
+import json
 
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
 from ag_core.checkpoint import HeadSpec, ModelSpec, load, outline, save
+from ag_core.cli import run as cli
 from ag_core.config import PRESETS
 from ag_core.errors import InputError
 from ag_core.plugins import registry
@@ -189,3 +191,15 @@ def test_mistakes_in_a_file_are_named(tmp_path):
         read_evaluation(evaluation(tmp_path, metric="auprcc"))
     with pytest.raises(InputError, match=r"auprc needs data\.labels"):
         read_evaluation(evaluation(tmp_path, metric="auprc"))
+
+
+def test_a_table_is_measured_by_command(world, capsys):
+    folder, fasta, model, frame = world
+    frame.to_parquet(folder / "mine.parquet")
+    command = ["eval", "variant_table", "--table", str(folder / "mine.parquet"), "--fasta", str(fasta)]
+    assert cli(command) == 2
+    assert "give --file" in capsys.readouterr().err
+    assert cli([*command, "--file", str(evaluation(folder)), "--model", str(model), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["cases"][0]["value"] == pytest.approx(1)
+    assert found["attributes"]["citation"] == "planted"

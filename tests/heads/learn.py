@@ -1,7 +1,8 @@
 """Trains heads on sequences with planted motifs; prints held-out figures as JSON: `python learn.py GROUP`.
 
-What is planted: promoters (accessibility, initiation and factor binding follow them), exons between an acceptor and a
-donor, strong or weak (sites, usage, junctions and RNA follow them), and anchors (bins that both have one touch).
+What is planted: promoters (accessibility, initiation and histone marks follow them), exons between an acceptor and a
+donor, strong or weak (sites, usage, junctions and RNA follow them), and anchors, which a factor binds (bins that both
+have one touch).
 """
 
 import dataclasses
@@ -29,9 +30,9 @@ DONORS = ("CAGGTAAGTATG", "ATGGTGCGTCCA")  # strong and weak
 USAGE, COUNTS = np.array([[0.9, 0.3], [0.2, 0.8]]), np.array([[30.0, 4.0, 12.0], [5.0, 25.0, 12.0]])
 # Heads that are trained together, with the weights of their losses, and for how many steps.
 GROUPS = {
-    "signal": ({name: 1.0 for name in ("atac", "dnase", "procap", "cage", "rna_seq", "chip_tf", "chip_histone")}, 900),
+    "signal": ({name: 1.0 for name in ("atac", "dnase", "procap", "cage", "rna_seq", "chip_histone")}, 900),
     "splicing": ({"splice_sites": 20.0, "splice_site_usage": 1.0, "splice_junctions": 1.0}, 600),
-    "contacts": ({"contact_maps": 1.0}, 2500),
+    "contacts": ({"chip_tf": 1.0, "contact_maps": 5.0}, 1200),
 }
 TRACK_ROWS = {"+": 0, "-": 2}  # a and b of a strand: +, +, -, -
 
@@ -44,7 +45,7 @@ def example(random: np.random.Generator, sites: int) -> dict:
     """One sequence and all that is measured on it."""
     codes = random.integers(0, 4, LENGTH)
     position = np.arange(LENGTH)
-    wide, narrow, broad = (np.zeros(LENGTH) for _ in range(3))
+    wide, narrow, broad, bound = (np.zeros(LENGTH) for _ in range(4))
     starts, rna, usage = (np.zeros((LENGTH, 5)) for _ in range(3))
     usage[:] = np.nan
     labels = np.full(LENGTH, 4)
@@ -82,6 +83,7 @@ def example(random: np.random.Generator, sites: int) -> dict:
             piece = _codes(ANCHOR)
             for at in range(begin, begin + 320, 80):
                 codes[at : at + len(piece)] = piece
+                bound += 6 * np.exp(-(((position - at) / 40) ** 2))
             anchored[slot // BIN] = 1
     contacts = np.outer(anchored, anchored) - 0.3
     positions, counts = np.full((4, sites), -1), np.zeros((sites, sites, 6))
@@ -95,7 +97,7 @@ def example(random: np.random.Generator, sites: int) -> dict:
                 if apart > 0:
                     counts[i, j, 3 * minus : 3 * minus + 3] = COUNTS[weak]
     fine = {"atac": wide, "dnase": narrow}
-    coarse = {"chip_tf": wide, "chip_histone": broad}
+    coarse = {"chip_tf": bound, "chip_histone": broad}
     nothing = np.full(LENGTH, np.nan)
     stranded = {"procap": starts, "cage": starts / 2, "rna_seq": rna}
     targets = {name: np.stack([x, x / 2, nothing], axis=1) for name, x in fine.items()}

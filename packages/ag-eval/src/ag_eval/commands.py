@@ -22,6 +22,10 @@ def evaluate(
     fasta: Annotated[pathlib.Path | None, typer.Option(help="reference sequence of the benchmark's assembly")] = None,
     peaks: Annotated[pathlib.Path | None, typer.Option(help="table: chrom start end tf cell summit, 0-based")] = None,
     vcf: Annotated[pathlib.Path | None, typer.Option(help="variants with measured effects in INFO")] = None,
+    table: Annotated[pathlib.Path | None, typer.Option(help="table of variants with labels or effects")] = None,
+    file: Annotated[pathlib.Path | None, typer.Option(help="YAML that describes the table, for variant_table")] = None,
+    gtf: Annotated[pathlib.Path | None, typer.Option(help="gene annotation, for scores of genes")] = None,
+    polya: Annotated[pathlib.Path | None, typer.Option(help="polyadenylation sites, of `agenome genome polya`")] = None,
     region: Annotated[str | None, typer.Option(help="chromosome, or chr1:1,001-2,000 (1-based)")] = None,
     output: Annotated[pathlib.Path | None, typer.Option("--output", "-o", help=".parquet or .json file")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="write the results as JSON to stdout")] = False,
@@ -41,9 +45,10 @@ def evaluate(
     if name is None:
         _list(console, as_json)
         return
-    data = {"fasta": fasta, "peaks": peaks, "vcf": vcf, "region": region}
-    check_data(create_benchmark(name), name, data)  # before the model is loaded
-    results = run_benchmark(name, load(model), data)
+    data = {"fasta": fasta, "peaks": peaks, "vcf": vcf, "region": region, "table": table, "gtf": gtf, "polya": polya}
+    options = {} if file is None else {"file": file}
+    check_data(create_benchmark(name, **options), name, {**data, **options})  # before the model is loaded
+    results = run_benchmark(name, load(model), data, **options)
     console.print(_table(to_table(results), results.attrs))
     console.print(f"{results.attrs['citation']}. {results.attrs['licence']}", style="dim", highlight=False)
     if output is not None:

@@ -38,15 +38,19 @@ class VariantEvaluation(AbstractBenchmark):
 
     higher_is_better = True
     needs = ("table", "fasta")
+    citation = licence = "what the file says"
 
-    def __init__(self, *, file: str | os.PathLike[str], repeats: int = REPEATS):
-        self.evaluation = read_evaluation(file)
-        self.name, self.repeats = self.evaluation.name, repeats
-        self.citation, self.licence = self.evaluation.data.source, self.evaluation.data.licence
+    def __init__(self, *, file: str | os.PathLike[str] | None = None, repeats: int = REPEATS):
+        self.repeats = repeats
+        if file is None:
+            self.needs = (*self.needs, "file")
+            return
+        self._evaluation = read_evaluation(file)
+        self.citation, self.licence = self._evaluation.data.source, self._evaluation.data.licence
 
     def run(self, model: Checkpoint, data: Mapping[str, Any]) -> xr.Dataset:
         """The figure of the model and of the peer. Raises InputError for data that do not fit."""
-        own = self.evaluation
+        own = self._evaluation
         fasta = Fasta(data["fasta"])
         table = check_table(read_table(data["table"], own.data), own.data, fasta)
         results = score_calls(model, table, own, fasta, data)
@@ -57,14 +61,14 @@ class VariantEvaluation(AbstractBenchmark):
         cases = []
         for name, values in ((model.spec.name, scores), ("gc_change", np.where(scored, gained, np.nan))):
             estimate, counted = measure(table.rows, values, own, positions_of(table.calls), self.repeats)
-            cases.append(Case(self.name, own.metric, own.title, name, estimate))
+            cases.append(Case(own.name, own.metric, own.title, name, estimate))
             if name == model.spec.name:
                 missing = int(scored.sum()) - counted
         if own.metric == "auprc":
-            cases.append(Case(self.name, own.metric, own.title, "random", _chance(table.rows, scores)))
+            cases.append(Case(own.name, own.metric, own.title, "random", _chance(table.rows, scores)))
         for name, figure in own.published.items():
             nothing = float("nan")
-            cases.append(Case(self.name, own.metric, "published", name, Estimate(figure.value, nothing, nothing)))
+            cases.append(Case(own.name, own.metric, "published", name, Estimate(figure.value, nothing, nothing)))
         return make_results(
             cases,
             rows=len(table.rows),
