@@ -32,7 +32,7 @@ USAGE, COUNTS = np.array([[0.9, 0.3], [0.2, 0.8]]), np.array([[30.0, 4.0, 12.0],
 GROUPS = {
     "signal": ({name: 1.0 for name in ("atac", "dnase", "procap", "cage", "rna_seq", "chip_histone")}, 900),
     "splicing": ({"splice_sites": 20.0, "splice_site_usage": 1.0, "splice_junctions": 1.0}, 600),
-    "contacts": ({"chip_tf": 1.0, "contact_maps": 5.0}, 1200),
+    "contacts": ({"chip_tf": 1.0, "contact_maps": 5.0}, 500),
 }
 TRACK_ROWS = {"+": 0, "-": 2}  # a and b of a strand: +, +, -, -
 
