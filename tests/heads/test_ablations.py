@@ -47,6 +47,7 @@ def test_a_suite_is_run_measured_and_drawn(tmp_path):
     assert (out / "panels.png").stat().st_size > 1000
 
 
+@pytest.mark.slow
 def test_an_unknown_run_is_named(tmp_path):
     path = suite(tmp_path, panels={"Length": {"runs": ["bas"]}})
     found = subprocess.run([sys.executable, str(RUN), str(path), "-o", str(tmp_path)], capture_output=True, text=True)

@@ -88,6 +88,7 @@ def test_a_finished_run_is_left_as_it_is_and_other_settings_are_refused(folder, 
         train(settings_of(folder, steps=9), whole)
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_another_architecture_is_refused(folder, whole, tmp_path):
     other = settings_of(folder, model=planted.recipe()["model"] | {"backbone": "mini"})
     (tmp_path / "checkpoints").symlink_to(whole / "checkpoints")
@@ -95,6 +96,7 @@ def test_a_checkpoint_of_another_architecture_is_refused(folder, whole, tmp_path
         train(other, tmp_path)
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_not_finite_ends_the_run_with_its_batch(folder, tmp_path):
     wild = settings_of(folder, optimiser={"steps": 8, "learning_rate": 1e30, "warmup": 0, "clip": None})
     with pytest.raises(InputError, match=r"step \d: loss .*its batch is .*bad_batch_\d.npz"):
