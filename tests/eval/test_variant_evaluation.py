@@ -111,6 +111,8 @@ def test_classes_sizes_and_rows_that_do_not_fit(world):
         (lambda t: t.drop(columns="alt"), "has no column alt; it has chrom, pos, ref, beta"),
         (lambda t: pd.concat([t, t.iloc[:1]]), "1 rows occur more than once, such as chr1:"),
         (lambda t: t.assign(beta=["high", *t["beta"][1:]]), "the effect 'high' is no number"),
+        (lambda t: t.assign(alt=["NA", *t["alt"][1:]]), "1 rows lack chromosome, position or an allele, first row 1"),
+        (lambda t: t.assign(chrom="chr9"), r"no row of the table can be scored on .*\(unknown_contig\)"),
         (lambda t: t.assign(ref=t["alt"], alt=t["ref"]), "the table is GRCh38: give that genome"),
     ],
 )
@@ -132,6 +134,13 @@ def test_labels_and_digests_are_checked(world, tmp_path):
         read_table(path, manifest.model_copy(update={"digest": None}))
     with pytest.raises(InputError, match=r"expected \.parquet"):
         read_table(tmp_path / "table.xlsx", manifest)
+
+
+def test_only_rows_that_are_used_count(tmp_path):
+    manifest = read_evaluation(evaluation(tmp_path, data={"columns": COLUMNS | {"used": "keep"}})).data
+    table = pd.DataFrame({"chrom": "chr1", "pos": range(1, 4), "ref": "A", "alt": "C", "beta": 1.0})
+    table.assign(keep=["True", "False", None]).to_parquet(tmp_path / "t.parquet")
+    assert read_table(tmp_path / "t.parquet", manifest)["position"].tolist() == [1]
 
 
 def test_deletions_may_be_written_with_a_dash(world):
@@ -172,6 +181,8 @@ def test_published_predictions_are_measured(tmp_path):
     table.assign(guess=-table["beta"]).to_feather(tmp_path / "p.feather")
     estimate, counted = measure_predictions(tmp_path / "p.feather", read_evaluation(path))
     assert (estimate.value, counted) == (pytest.approx(-1), 8)
+    with pytest.raises(InputError, match="name no prediction"):
+        measure_predictions(tmp_path / "p.feather", read_evaluation(evaluation(tmp_path)))
     assert published_gain(0.81, 0.747, 0.5) == pytest.approx(0.255, abs=1e-3)
 
 

@@ -75,6 +75,9 @@ class VariantEvaluation(AbstractBenchmark):
             counted=counted,
             without_score=missing,
             turned=table.turned,
+            number=own.number,
+            split=own.split,
+            traps=" ".join(own.traps),
             statuses=", ".join(f"{status} {count}" for status, count in sorted(statuses.items())),
         )
 

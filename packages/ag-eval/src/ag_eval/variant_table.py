@@ -1,6 +1,5 @@
 """A table of variants with labels or effects as an evaluation describes it: read, checked, held against the genome."""
 
-import collections
 import dataclasses
 import hashlib
 import os
@@ -23,12 +22,11 @@ SEPARATORS = {".tsv": "\t", ".txt": "\t", ".csv": ","}
 class VariantTable:
     """Rows with columns named by what they mean, `target` as numbers (labels 0 and 1), and a call for each.
 
-    `statuses` counts how rows ended; `turned`, how many had their alleles the other way round.
+    `turned` counts those whose alleles were the other way round.
     """
 
     rows: pd.DataFrame
     calls: list[Call]
-    statuses: dict[str, int]
     turned: int
 
 
@@ -53,8 +51,16 @@ def read_table(path: str | os.PathLike[str], manifest: Manifest) -> pd.DataFrame
         )
     table = table.loc[:, list(manifest.columns.values())].set_axis(list(manifest.columns), axis=1)
     if "used" in table:
-        table = table.loc[table["used"].astype(bool)]
+        # Text as it is written, so that "False" does not count as true.
+        table = table.loc[table["used"].astype(str).str.lower().isin(["true", "1", "1.0"])]
     table = table.reset_index(drop=True)
+    # Else a missing allele would be read as the bases N, A and N.
+    missing = table[["chromosome", "position", "reference", "alternate"]].isna().any(axis=1)
+    if missing.any():
+        raise InputError(
+            f"{path}: {int(missing.sum())} rows lack chromosome, position or an allele, first row "
+            f"{int(missing.idxmax()) + 1} of those used; complete them or leave them out"
+        )
     table["target"] = _targets(table["target"], manifest, path)
     keys = [role for role in ("chromosome", "position", "reference", "alternate", "gene", "tissue") if role in table]
     twice = table.duplicated([*keys, *(["pair"] if "pair" in table else [])])
@@ -100,15 +106,17 @@ def check_table(rows: pd.DataFrame, manifest: Manifest, fasta: Fasta, most_misma
                 calls[call.record], turned = call, turned + 1
                 if manifest.labels is None:
                     rows.loc[call.record, "target"] *= -1
-    statuses = collections.Counter(call.status.value for call in calls)
-    wrong = statuses[Status.REF_MISMATCH.value]
+    wrong = sum(call.status is Status.REF_MISMATCH for call in calls)
     if wrong > most_mismatches * len(rows):
         example = next(call for call in calls if call.status is Status.REF_MISMATCH)
         raise InputError(
             f"{wrong:,} of {len(rows):,} reference alleles are not those of {fasta.path}, such as {example}; the table "
             f"is {manifest.assembly}: give that genome, or a table of yours"
         )
-    return VariantTable(rows, calls, dict(statuses), turned)
+    if not any(call.status is Status.SCORED for call in calls):
+        found = ", ".join(sorted({call.status.value for call in calls})) or "no row"
+        raise InputError(f"no row of the table can be scored on {fasta.path} ({found}); give the genome of the table")
+    return VariantTable(rows, calls, turned)
 
 
 def _call(number: int, row: Any, *, turn: bool = False) -> Call:
