@@ -16,6 +16,7 @@ _NAMES = {
     "AbstractIntervalScorer": "interfaces",
     "AbstractSource": "interfaces",
     "AbstractBenchmark": "interfaces",
+    "AbstractPeer": "interfaces",
     "Embeddings": "interfaces",
     "Items": "interfaces",
     # Genome coordinates and sequence

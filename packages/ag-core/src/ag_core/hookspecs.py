@@ -1,4 +1,4 @@
-"""The whole plugin contract: one entry-point group, six hooks, one record.
+"""The whole plugin contract: one entry-point group, seven hooks, one record.
 
 A distribution declares one entry point in the group `ag_plugins`, pointing at a light module (by custom
 `plugin.py`) whose functions, marked with `hookimpl`, return `Plugin` records. A record names its target as
@@ -53,6 +53,12 @@ def ag_sources() -> Iterable[Plugin]:
 @hookspec
 def ag_benchmarks() -> Iterable[Plugin]:
     """Benchmarks and suites. Target: a subclass of `ag_core.interfaces.AbstractBenchmark`."""
+    ...
+
+
+@hookspec
+def ag_peers() -> Iterable[Plugin]:
+    """Predictors of others and baselines, to compare with. Target: a subclass of `ag_core.interfaces.AbstractPeer`."""
     ...
 
 

@@ -308,3 +308,20 @@ class AbstractBenchmark(abc.ABC):
     @abc.abstractmethod
     def run(self, model: Any, data: Mapping[str, Any]) -> xr.Dataset:
         """Results: `value, low, high (case)` with coordinates benchmark, metric, group, model on `case`."""
+
+
+class AbstractPeer(abc.ABC):
+    """Somebody else's predictor of variant effects, or a baseline, to stand beside a model in benchmarks.
+
+    `needs` names the entries of `data` it cannot run without; `signed` says whether the sign of a score means a
+    direction.
+    """
+
+    needs: tuple[str, ...]
+    signed: bool
+    citation: str
+    licence: str
+
+    @abc.abstractmethod
+    def score(self, variants: Sequence[Variant], data: Mapping[str, Any]) -> Float[np.ndarray, " variant"]:
+        """One number for each, larger for more effect; NaN where it says nothing. Raises InputError for unfit data."""

@@ -24,7 +24,7 @@ import pluggy
 from ag_core import hookspecs
 from ag_core.hookspecs import PROJECT, Plugin
 
-KINDS = ("heads", "scorers", "sources", "benchmarks", "models", "commands")
+KINDS = ("heads", "scorers", "sources", "benchmarks", "peers", "models", "commands")
 
 
 class PluginWarning(UserWarning):

@@ -26,6 +26,7 @@ def evaluate(
     file: Annotated[pathlib.Path | None, typer.Option(help="YAML that describes the table, for variant_table")] = None,
     gtf: Annotated[pathlib.Path | None, typer.Option(help="gene annotation, for scores of genes")] = None,
     polya: Annotated[pathlib.Path | None, typer.Option(help="polyadenylation sites, of `agenome genome polya`")] = None,
+    peer: Annotated[list[str] | None, typer.Option(help="also measure this one (`agenome plugins`); repeatable")] = None,
     region: Annotated[str | None, typer.Option(help="chromosome, or chr1:1,001-2,000 (1-based)")] = None,
     output: Annotated[pathlib.Path | None, typer.Option("--output", "-o", help=".parquet or .json file")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="write the results as JSON to stdout")] = False,
@@ -46,6 +47,7 @@ def evaluate(
         _list(console, as_json)
         return
     data = {"fasta": fasta, "peaks": peaks, "vcf": vcf, "region": region, "table": table, "gtf": gtf, "polya": polya}
+    data["peers"] = peer or []
     options = {} if file is None else {"file": file}
     check_data(create_benchmark(name, **options), name, {**data, **options})  # before the model is loaded
     results = run_benchmark(name, load(model), data, **options)

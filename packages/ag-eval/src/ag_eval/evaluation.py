@@ -44,7 +44,7 @@ class Labels(_Strict):
 class Manifest(_Strict):
     """A table of variants: where it comes from, and what its columns are called.
 
-    - `columns`: by what they mean; positions are 1-based, alleles as in a VCF.
+    - `columns`: by what they mean; positions are 1-based, alleles as in a VCF. `peers`: columns of others' predictions.
     - `labels`: for classification.
     - `alleles`: `reference` must be the genome's ("reference first"), or either may ("either order"): then rows the
       other way round are turned, and their effect with them.
@@ -53,6 +53,7 @@ class Manifest(_Strict):
 
     assembly: Literal["GRCh37", "GRCh38"]
     columns: dict[Role, str]
+    peers: dict[str, str] = {}
     labels: Labels | None = None
     alleles: Literal["reference first", "either order"] = "reference first"
     source: str

@@ -63,5 +63,10 @@ def ag_benchmarks():
 
 
 @hookimpl
+def ag_peers():
+    return [Plugin("gc_change", "ag_eval.peers.gc_change:GcChange", "G and C that a variant adds")]
+
+
+@hookimpl
 def ag_commands():
     return [Plugin("eval", "ag_eval.commands:evaluate", "measure a model against held-out facts")]

@@ -11,6 +11,7 @@ import xarray as xr
 from ag_core.checkpoint import Checkpoint
 from ag_core.errors import InputError
 from ag_core.interfaces import AbstractBenchmark
+from ag_core.plugins import PluginNotFoundError, registry
 from ag_data import Fasta, Status
 from ag_scorers.engine import Engine
 from ag_scorers.results import Result, ScorerResult
@@ -31,9 +32,9 @@ REPEATS = 1000
 class VariantEvaluation(AbstractBenchmark):
     """An evaluation from its file. Data: `table`, `fasta` of its assembly; `gtf` for scores of genes.
 
-    Rows that cannot be scored are counted by status in the attributes, and take no part. The peer `gc_change` is the
-    G and C that a variant adds. With `table` alone and a column for predictions, `measure_predictions` checks published
-    files.
+    Rows that cannot be scored are counted by status in the attributes, and take no part. `peers` among the data are
+    plugins beside `gc_change`; columns of the table that the file names as `peers` are measured too. With `table` alone
+    and a column for predictions, `measure_predictions` checks published files.
     """
 
     higher_is_better = True
@@ -55,15 +56,15 @@ class VariantEvaluation(AbstractBenchmark):
         table = check_table(read_table(data["table"], own.data), own.data, fasta)
         results = score_calls(model, table, own, fasta, data)
         scores = np.array([combine(result, own, gene) for result, gene in zip(results, _genes(table), strict=True)])
-        gained = np.array([_gc(call.alternate) - _gc(call.reference) for call in table.calls], float)
         scored = np.array([result.call.status is Status.SCORED for result in results])
         statuses = collections.Counter(result.call.status.value for result in results)
-        cases = []
-        for name, values in ((model.spec.name, scores), ("gc_change", np.where(scored, gained, np.nan))):
-            estimate, counted = measure(table.rows, values, own, positions_of(table.calls), self.repeats)
+        others = score_peers(["gc_change", *data.get("peers", ())], table, data) | peer_columns(table.rows, own)
+        predictions = {model.spec.name: scores} | {name: np.where(scored, own, np.nan) for name, own in others.items()}
+        cases, counts = [], {}
+        for name, values in predictions.items():
+            estimate, counts[name] = measure(table.rows, values, own, positions_of(table.calls), self.repeats)
             cases.append(Case(own.name, own.metric, own.title, name, estimate))
-            if name == model.spec.name:
-                missing = int(scored.sum()) - counted
+        counted = counts[model.spec.name]
         if own.metric == "auprc":
             cases.append(Case(own.name, own.metric, own.title, "random", _chance(table.rows, scores)))
         for name, figure in own.published.items():
@@ -73,7 +74,8 @@ class VariantEvaluation(AbstractBenchmark):
             cases,
             rows=len(table.rows),
             counted=counted,
-            without_score=missing,
+            without_score=int(scored.sum()) - counted,
+            of_peers=", ".join(f"{name} {count}" for name, count in counts.items() if name != model.spec.name),
             turned=table.turned,
             number=own.number,
             split=own.split,
@@ -99,6 +101,28 @@ def score_calls(
     bar = show_progress(engine.run(order), own.name, total=len(order), console=Console(stderr=True), transient=True)
     by_allele = dict(zip(((c.chromosome, c.position, c.reference, c.alternate) for c in order), bar, strict=True))
     return [by_allele[call.chromosome, call.position, call.reference, call.alternate] for call in table.calls]
+
+
+def score_peers(names: Iterable[str], table: VariantTable, data: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Scores of each peer for each row. Raises InputError for an unknown peer, or data that it lacks."""
+    variants = [call.variant for call in table.calls if call.status is Status.SCORED]
+    places = [row for row, call in enumerate(table.calls) if call.status is Status.SCORED]
+    scores = {}
+    for name in dict.fromkeys(names):
+        try:
+            peer = registry().create("peers", name)
+        except PluginNotFoundError as error:
+            raise InputError(str(error)) from error
+        if missing := [need for need in peer.needs if not data.get(need)]:
+            raise InputError(f"peer {name} needs {', '.join(missing)}; give --{' and --'.join(missing)}")
+        scores[name] = np.full(len(table.calls), np.nan)
+        scores[name][places] = peer.score(variants, data)
+    return scores
+
+
+def peer_columns(rows: pd.DataFrame, own: Evaluation) -> dict[str, np.ndarray]:
+    """What the table itself says others predict."""
+    return {name: pd.to_numeric(rows[f"peer {name}"], errors="coerce").to_numpy(np.float64) for name in own.data.peers}
 
 
 def combine(result: Result, own: Evaluation, gene: str | None) -> float:
@@ -206,10 +230,6 @@ def _chance(rows: pd.DataFrame, scores: np.ndarray) -> Estimate:
 
 def _genes(table: VariantTable) -> Iterable[str | None]:
     return table.rows["gene"] if "gene" in table.rows else [None] * len(table.rows)
-
-
-def _gc(bases: str) -> int:
-    return bases.count("G") + bases.count("C")
 
 
 def published_gain(ours: float, best: float, random: float = 0.0) -> float:

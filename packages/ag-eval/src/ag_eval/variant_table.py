@@ -44,12 +44,13 @@ def read_table(path: str | os.PathLike[str], manifest: Manifest) -> pd.DataFrame
         table: Any = READERS[suffix](path) if suffix in READERS else pd.read_csv(path, sep=SEPARATORS[suffix])
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read ({error}). How to get it: {manifest.obtain}") from error
-    if missing := [name for name in manifest.columns.values() if name not in table]:
+    named = {**manifest.columns, **{f"peer {name}": column for name, column in manifest.peers.items()}}
+    if missing := [name for name in named.values() if name not in table]:
         raise InputError(
             f"{path} has no column {', '.join(missing)}; it has {', '.join(map(str, table.columns[:12]))}. Expected is "
             f"{manifest.source}"
         )
-    table = table.loc[:, list(manifest.columns.values())].set_axis(list(manifest.columns), axis=1)
+    table = table.loc[:, list(named.values())].set_axis(list(named), axis=1)
     if "used" in table:
         # Text as it is written, so that "False" does not count as true.
         table = table.loc[table["used"].astype(str).str.lower().isin(["true", "1", "1.0"])]

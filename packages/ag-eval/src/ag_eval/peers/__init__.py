@@ -1,0 +1,1 @@
+"""Predictors of others and baselines; names and options are declared in `ag_eval.plugin`."""
