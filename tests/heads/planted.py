@@ -28,7 +28,7 @@ def plant(folder: pathlib.Path, seed: int = 0) -> pathlib.Path:
     (folder / "genome.fa").write_text("".join(genome))
     (folder / "peaks.bed").write_text("".join(peaks))
     tracks = [{"path": "peaks.bed", "modality": "chip_tf", "resolution": 128, "name": "planted"}]
-    manifest = {"genome": "genome.fa", "organism": "human", "tracks": tracks}
+    manifest = {"genome": "genome.fa", "organism": "human", "build": "toy", "tracks": tracks}
     (folder / "manifest.yaml").write_text(yaml.safe_dump(manifest))
     import_tracks(read_manifest(folder / "manifest.yaml"), folder / "store.zarr")
     return folder

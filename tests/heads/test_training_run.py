@@ -51,6 +51,7 @@ def test_a_run_leaves_a_model_records_and_curves(whole):
     assert (whole / "curves.png").stat().st_size > 1000
     loaded = load(whole / "model")
     assert loaded.spec.name == "planted"
+    assert loaded.spec.trained_on == {"toy": ("chr1:1-120,000",)}
     assert loaded.spec.heads["chip_tf"].tracks[0]["name"].values.tolist() == ["planted"]
     assert loaded.model.backbone.tower.blocks[0].mlp.norm.inference
 

@@ -27,7 +27,8 @@ class HeadSpec:
 class ModelSpec:
     """Everything about a model but its arrays. `window` is the input length in bp it was made for.
 
-    Raises InputError unless there is one track table, and one row of the backbone's tables, for each organism.
+    `trained_on`: for each assembly the regions ("chr1:1-2,000", 1-based) that it, what it started from or its teachers
+    saw in training; None where nobody knows. Raises InputError unless there is one track table, and one row of the backbone's tables, for each organism.
     """
 
     name: str
@@ -37,6 +38,7 @@ class ModelSpec:
     window: int
     licence: str
     notes: str = ""
+    trained_on: Mapping[str, tuple[str, ...]] | None = None
 
     def __post_init__(self):
         known = len(self.organisms)
@@ -98,6 +100,7 @@ def spec_to_json(spec: ModelSpec) -> dict[str, Any]:
         "notes": spec.notes,
         "organisms": list(spec.organisms),
         "window": spec.window,
+        "trained_on": spec.trained_on and {name: list(regions) for name, regions in spec.trained_on.items()},
         "backbone": spec.backbone.to_dict(),
         "heads": {
             modality: {
@@ -114,6 +117,7 @@ def spec_from_json(data: Mapping[str, Any]) -> ModelSpec:
     """The inverse of `spec_to_json`."""
     if data["format"] > FORMAT:
         raise InputError(f"written in format {data['format']}, this ag-core reads up to {FORMAT}: upgrade ag-core")
+    trained_on = data.get("trained_on")  # earlier ones lack it
     return ModelSpec(
         name=data["name"],
         backbone=BackboneConfig.from_dict(data["backbone"]),
@@ -125,4 +129,5 @@ def spec_from_json(data: Mapping[str, Any]) -> ModelSpec:
         window=data["window"],
         licence=data["licence"],
         notes=data["notes"],
+        trained_on=trained_on and {name: tuple(regions) for name, regions in trained_on.items()},
     )

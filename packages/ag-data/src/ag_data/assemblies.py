@@ -67,6 +67,15 @@ ASSEMBLIES: dict[str, dict[str, int]] = {
 }
 
 
+# Names of the Genome Reference Consortium.
+_OTHER_NAMES = {"GRCh37": "hg19", "GRCh38": "hg38", "GRCm38": "mm10", "GRCm39": "mm39"}
+
+
+def same_name(assembly: str) -> str:
+    """UCSC's name of an assembly where we know it, else the name itself."""
+    return _OTHER_NAMES.get(assembly, assembly)
+
+
 def recognise(lengths: Mapping[str, int | None]) -> list[str]:
     """Assemblies that fit: every chromosome they share with `lengths` (bp; any spelling) is exactly as long.
 

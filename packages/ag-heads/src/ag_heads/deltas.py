@@ -17,6 +17,8 @@ from ag_core.errors import InputError
 from ag_core.model import Model
 from ag_core.model_spec import ModelSpec, spec_from_json, spec_to_json
 
+from ag_heads.trained_on import unite
+
 DELTA_FILE, ARRAY_FILE = "delta.json", "delta.safetensors"
 FORMAT = 1
 
@@ -113,4 +115,5 @@ def _unite(deltas: Sequence[tuple[pathlib.Path, ModelSpec]], name: str | None) -
         if other.licence not in licences:
             licences.append(other.licence)
     name = name or "+".join(dict.fromkeys(other.name for _, other in deltas))
-    return dataclasses.replace(spec, name=name, heads=heads, licence=" AND ".join(licences))
+    seen = unite(each.trained_on for _, each in deltas)
+    return dataclasses.replace(spec, name=name, heads=heads, licence=" AND ".join(licences), trained_on=seen)

@@ -20,6 +20,7 @@ from jaxtyping import PyTree
 from ag_heads.adapters import adapt, added
 from ag_heads.recipes.feeds import Data
 from ag_heads.recipes.settings import OptimiserSettings, Settings
+from ag_heads.trained_on import unite
 
 
 def make_spec(settings: Settings, data: Data) -> ModelSpec:
@@ -29,8 +30,13 @@ def make_spec(settings: Settings, data: Data) -> ModelSpec:
         modality: HeadSpec(head.plugin or modality, data.tables[modality], head.options)
         for modality, head in own.heads.items()
     }
-    backbone = own.config if own.start is None else load(settings.named(own.start)).spec.backbone
-    return ModelSpec(settings.name, backbone, heads, tuple(own.organisms), own.window, own.licence, own.notes)
+    start = None if own.start is None else load(settings.named(own.start)).spec
+    backbone = own.config if start is None else start.backbone
+    sources = [source.trained_on for each in data.sources.values() for source in each.values()]
+    seen = unite([*sources, *data.seen_before, *([] if start is None else [start.trained_on])])
+    return ModelSpec(
+        settings.name, backbone, heads, tuple(own.organisms), own.window, own.licence, own.notes, trained_on=seen
+    )
 
 
 def make_model(settings: Settings, data: Data, spec: ModelSpec) -> Model:

@@ -2,7 +2,7 @@
 
 import functools
 import pathlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -33,12 +33,18 @@ Tables = dict[str, tuple[xr.Dataset, ...]]
 class Data:
     """Everything a run reads: tables of tracks for the heads, loaders for training and for validation.
 
-    `known` are the tables of the teachers that a student learns from; by default they are those of the stores. Raises
-    InputError for files that are missing or do not fit, tracks that no store has, and splits that leak.
+    `known` are the tables of the teachers that a student learns from; by default they are those of the stores.
+    `seen_before`: what the teachers were trained on. Raises InputError for files that are missing or do not fit, tracks
+    that no store has, and splits that leak.
     """
 
-    def __init__(self, settings: Settings, known: Mapping[str, tuple[xr.Dataset, ...]] | None = None):
-        self.settings, self._known = settings, known
+    def __init__(
+        self,
+        settings: Settings,
+        known: Mapping[str, tuple[xr.Dataset, ...]] | None = None,
+        seen_before: Sequence[Mapping[str, tuple[str, ...]] | None] = (),
+    ):
+        self.settings, self._known, self.seen_before = settings, known, seen_before
         self.sources = {
             name: {stream: open_source(settings, feed, each) for stream, each in feed.streams.items()}
             for name, feed in settings.data.items()

@@ -88,7 +88,8 @@ def train(
             teachers = [cast(Teacher, CheckpointTeacher(settings.named(name))) for name in settings.distil.teachers]
         if teachers:
             check_teachers(teachers, list(settings.model.heads))
-        data = Data(settings, teachers[0].tables if teachers else None)
+        seen = [getattr(teacher, "trained_on", None) for teacher in teachers or ()]
+        data = Data(settings, teachers[0].tables if teachers else None, seen)
         spec = make_spec(settings, data)
     with console.status("making the model"):
         model = make_model(settings, data, spec)

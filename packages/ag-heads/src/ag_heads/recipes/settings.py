@@ -64,10 +64,11 @@ class Windows(_Strict):
 
 
 class StreamSettings(_Strict):
-    """A genome with what was measured on it. `share` of the examples come from it."""
+    """A genome with what was measured on it. `share` of the examples come from it. `assembly`: by default the stores'."""
 
     organism: str
     genome: str | list[str]
+    assembly: str | None = None
     stores: list[str]
     split: Split
     windows: list[Windows] = [Windows()]

@@ -12,6 +12,7 @@ from ag_data.genome_store import Genome
 
 from ag_heads.recipes import settings as own
 from ag_heads.recipes.settings import Settings
+from ag_heads.trained_on import Seen, write_regions
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -23,6 +24,12 @@ class Source:
     stores: tuple[TrackStore, ...]
     split: Split
     organism: int
+
+    @property
+    def trained_on(self) -> Seen | None:
+        """What is learnt from, as in `ModelSpec`; None where neither settings nor stores name the assembly."""
+        assembly = self.settings.assembly or next((store.build for store in self.stores if store.build), None)
+        return assembly and {assembly: write_regions(self.split["train"])}
 
 
 def open_source(settings: Settings, feed: own.Feed, stream: own.StreamSettings) -> Source:

@@ -40,7 +40,7 @@ class Teacher(Protocol):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class FunctionTeacher:
-    """Any function as a teacher: it gets base codes (0..4) and organism numbers as numpy arrays.
+    """Any function as a teacher (`trained_on`: see `ModelSpec`): it gets base codes (0..4) and organism numbers as numpy arrays.
 
     It returns for each modality what the head's `output` is ([batch, position, track] and so on), in experimental
     units; `tables` say what the tracks are.
@@ -51,6 +51,7 @@ class FunctionTeacher:
     organisms: tuple[str, ...]
     tables: Tables
     function: Callable[[np.ndarray, np.ndarray], Mapping[str, np.ndarray]]
+    trained_on: Mapping[str, tuple[str, ...]] | None = None
 
     def __call__(self, codes: Array | np.ndarray, organism: Array | np.ndarray) -> dict[str, Predictions]:
         """The function's arrays, under the names that heads use."""
@@ -66,7 +67,7 @@ class CheckpointTeacher:
     def __init__(self, name: str):
         loaded = load(name)
         self.name, self.licence, self.organisms = loaded.spec.name, loaded.spec.licence, loaded.spec.organisms
-        self.spec, self.model = loaded.spec, loaded.model
+        self.spec, self.model, self.trained_on = loaded.spec, loaded.model, loaded.spec.trained_on
         self.tables = {modality: head.tracks for modality, head in loaded.spec.heads.items()}
 
     def __call__(self, codes: Array | np.ndarray, organism: Array | np.ndarray) -> dict[str, Predictions]:
