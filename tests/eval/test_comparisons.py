@@ -33,7 +33,8 @@ def test_the_pair_shares_its_draws():
 
 def test_one_class_has_no_difference():
     found = difference(auroc, np.ones(5), np.arange(5.0), np.arange(5.0), repeats=5)
-    assert np.isnan(found.estimate.value) and np.isnan(found.p)
+    assert np.isnan(found.estimate.value)
+    assert np.isnan(found.p)
 
 
 def test_many_tests_and_gains():

@@ -28,7 +28,8 @@ class ModelSpec:
     """Everything about a model but its arrays. `window` is the input length in bp it was made for.
 
     `trained_on`: for each assembly the regions ("chr1:1-2,000", 1-based) that it, what it started from or its teachers
-    saw in training; None where nobody knows. Raises InputError unless there is one track table, and one row of the backbone's tables, for each organism.
+    saw in training; None where nobody knows. Raises InputError unless there is one track table, and one row of the
+    backbone's tables, for each organism.
     """
 
     name: str

@@ -64,6 +64,19 @@ def auprc(labels: Cases, scores: Cases, weights: Weights = None) -> float:
     return float(np.sum(np.diff(true, prepend=0.0) * precision) / true[-1])
 
 
+def top_k(labels: Cases, scores: Cases, weights: Weights = None) -> float:
+    """Share of positives among the k best-scored cases, with k the number of positives. NaN without positives.
+
+    Of cases with the same score at the border each counts in part, as if their order were drawn.
+    """
+    labels, scores, weights = _checked(labels, scores, weights)
+    positive, ends = _by_score(labels, scores, weights)
+    true, all_ = (np.cumsum(x)[ends] for x in positive)
+    if true[-1] == 0:
+        return float("nan")
+    return float(np.interp(true[-1], np.append(0, all_), np.append(0, true)) / true[-1])
+
+
 def pearson(x: Cases, y: Cases, weights: Weights = None) -> float:
     """Pearson's correlation, in float64. NaN where either does not vary, or with fewer than two cases."""
     x, y, weights = _checked(x, y, weights)
