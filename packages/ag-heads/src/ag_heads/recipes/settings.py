@@ -64,7 +64,10 @@ class Windows(_Strict):
 
 
 class StreamSettings(_Strict):
-    """A genome with what was measured on it. `share` of the examples come from it. `assembly`: by default the stores'."""
+    """A genome with what was measured on it. `share` of the examples come from it.
+
+    `assembly`: by default what the stores say.
+    """
 
     organism: str
     genome: str | list[str]

@@ -40,9 +40,9 @@ class Teacher(Protocol):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class FunctionTeacher:
-    """Any function as a teacher (`trained_on`: see `ModelSpec`): it gets base codes (0..4) and organism numbers as numpy arrays.
+    """Any function as a teacher: it gets base codes (0..4) and organism numbers as numpy arrays.
 
-    It returns for each modality what the head's `output` is ([batch, position, track] and so on), in experimental
+    `trained_on`: as in `ModelSpec`. It returns for each modality what the head's `output` is ([batch, position, track] and so on), in experimental
     units; `tables` say what the tracks are.
     """
 
