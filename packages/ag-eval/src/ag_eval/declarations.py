@@ -1,0 +1,35 @@
+"""Evaluations as YAML files of any kind: read, and checked against what a file of that kind must say."""
+
+import os
+import pathlib
+from typing import TypeVar
+
+import pydantic
+import yaml
+from ag_core.errors import InputError
+
+
+class Strict(pydantic.BaseModel):
+    """Refuses what it does not know; does not change."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+
+Kind = TypeVar("Kind", bound=pydantic.BaseModel)
+
+
+def read_declaration(name: str | os.PathLike[str], kind: type[Kind], folder: pathlib.Path) -> Kind:
+    """One of `folder` by name, or any by path. Raises InputError for what cannot be read or has mistakes."""
+    path = pathlib.Path(name)
+    if not path.suffix:
+        path = folder / f"{name}.yaml"
+    try:
+        return kind.model_validate(yaml.safe_load(path.read_text()))
+    except OSError as error:
+        known = ", ".join(sorted(each.stem for each in folder.glob("*.yaml")))
+        raise InputError(f"evaluation {name} cannot be read ({error.strerror}); there are {known}") from error
+    except yaml.YAMLError as error:
+        raise InputError(f"evaluation {path} is not YAML: {error}") from error
+    except pydantic.ValidationError as error:
+        wrong = [f"{'.'.join(map(str, each['loc'])) or 'the file'}: {each['msg']}" for each in error.errors()]
+        raise InputError(f"evaluation {path}: {'; '.join(wrong)}") from error
