@@ -42,8 +42,8 @@ class Teacher(Protocol):
 class FunctionTeacher:
     """Any function as a teacher: it gets base codes (0..4) and organism numbers as numpy arrays.
 
-    `trained_on`: as in `ModelSpec`. It returns for each modality what the head's `output` is ([batch, position, track] and so on), in experimental
-    units; `tables` say what the tracks are.
+    `trained_on`: as in `ModelSpec`. It returns for each modality what the head's `output` is ([batch, position, track]
+    and so on), in experimental units; `tables` say what the tracks are.
     """
 
     name: str
