@@ -16,16 +16,17 @@ import jax
 import numpy as np
 import typer
 from ag_core.checkpoint import Checkpoint, load
-from ag_core.genome import Interval
 from ag_core.model import fold
 from ag_core.sequence import one_hot
 from ag_data import Loader, Stream, Tiled, hold_out, open_genome, open_store
 from ag_data.annotation import read_gtf
 from ag_data.folds import read_folds
+from ag_data.genome_store import reverse_complement_codes
 from ag_data.sampling import Anywhere
 from ag_data.splice_sites import annotated_sites
 from ag_data.streams import Wanted
 from ag_eval.metrics import auprc, auroc, pearson
+from ag_eval.splice_matrices import count_sites, log_odds, site_scores
 from ag_heads.recipes.feeds import target_resolution
 from ag_heads.recipes.settings import HeadSettings
 from ag_heads.recipes.settings_file import read_settings
@@ -34,8 +35,6 @@ from rich.console import Console
 from rich.progress import track as show
 
 BATCH = 4
-# Bases before and after the first intronic base on the exon's side that a position weight matrix looks at.
-DONOR, ACCEPTOR = (3, 6), (20, 3)
 
 
 @eqx.filter_jit
@@ -59,40 +58,11 @@ def read(checkpoint: Checkpoint, genome, store, regions, length, modalities, org
             yield batch, jax.tree.map(np.asarray, found)
 
 
-def matrices(genome, sites):
-    """Log odds of bases around donors and acceptors of a table of sites, on '+'-oriented sequence."""
-    found = {}
-    for kind, (left, right) in (("donor", DONOR), ("acceptor", ACCEPTOR)):
-        counts = np.ones((left + right, 4))
-        own = sites.loc[sites["Kind"] == kind]
-        for name, position, strand in zip(own["Chromosome"], own["Position"], own["Strand"], strict=True):
-            before, after = _reach(kind)
-            if strand == "-":
-                before, after = after - 1, before + 1
-            codes = genome.codes(Interval(name, position - before, position + after, strand))
-            known = codes < 4
-            counts[np.flatnonzero(known), codes[known]] += 1
-        found[kind] = np.log(counts / counts.sum(axis=1, keepdims=True) * 4)
-    return found
-
-
-def _reach(kind):
-    """Bases before and from the site (the exonic base) on that the matrix looks at."""
-    return (DONOR[0] - 1, DONOR[1] + 1) if kind == "donor" else (ACCEPTOR[0], ACCEPTOR[1])
-
-
 def matrix_scores(codes, odds):
     """[position, 4] scores of donor+, acceptor+, donor-, acceptor- at every base."""
-    dna = np.asarray(one_hot(codes))
-    scores = np.zeros((len(codes), 4), np.float32)
-    for column, kind in enumerate(("donor", "acceptor")):
-        before, after = _reach(kind)
-        for strand in (0, 1):
-            own = dna if strand == 0 else dna[::-1, ::-1]
-            padded = np.pad(own, ((before, after), (0, 0)))
-            total = sum(padded[i : i + len(own)] @ odds[kind][i] for i in range(before + after))
-            scores[:, 2 * strand + column] = total if strand == 0 else total[::-1]
-    return scores
+    forward = site_scores(codes, odds)
+    backward = site_scores(reverse_complement_codes(codes), odds)[::-1]
+    return np.concatenate([forward[:, ::-1], backward[:, ::-1]], axis=1).astype(np.float32)
 
 
 def top_k(labels, scores):
@@ -255,7 +225,7 @@ def main(
     figures = {}
     heads = checkpoint.spec.heads
     if "splice_sites" in heads:
-        figures |= splicing(checkpoint, genome, store, both, matrices(genome, sites))
+        figures |= splicing(checkpoint, genome, store, both, log_odds(count_sites(genome.codes, sites), 0))
     for modality in ("chip_tf", "chip_histone"):
         if modality in heads:
             words = train_words(checkpoint, genome, store, trained, modality, 100 if quick else 1500)
