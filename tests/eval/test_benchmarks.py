@@ -16,7 +16,7 @@ from ag_core.genome import Interval
 from ag_core.plugins import registry
 from ag_core.schema import track_table
 from ag_data import Fasta
-from ag_eval import run_benchmark, run_suite
+from ag_eval import run_benchmark
 from ag_eval.benchmarks.chip_peaks import find_windows, near_summits
 from ag_eval.commands import evaluate
 from ag_eval.variants import read_measured
@@ -186,12 +186,10 @@ def test_bins_are_positive_within_100_bp_of_a_summit():
 
 def test_a_real_model_runs_through(tiny, fasta, peaks, vcf):
     data = {"fasta": fasta, "peaks": peaks, "region": "chr22:11,001-20,000", "vcf": vcf}
-    together, each = run_suite(["chip_peaks", "mpra_hnf4a"], tiny, {"chip_peaks": data, "mpra_hnf4a": data})
-    assert set(each) == {"chip_peaks", "mpra_hnf4a"}
+    each = {name: run_benchmark(name, tiny, data) for name in ("chip_peaks", "mpra_hnf4a")}
     assert each["chip_peaks"].attrs["region"] == "chr22:11,001-20,000"
     assert each["mpra_hnf4a"].attrs["variants"] == 20
-    assert together.sizes["case"] == sum(results.sizes["case"] for results in each.values())
-    assert 0 <= value(together, metric="auroc", group="chip_tf, 2 tracks", model="toy")["value"] <= 1
+    assert 0 <= value(each["mpra_hnf4a"], metric="auroc", group="chip_tf, 2 tracks", model="toy")["value"] <= 1
 
 
 def test_signed_scores_agree_with_planted_effects(counting, fasta, vcf):

@@ -5,7 +5,10 @@ from ag_core.lazy import lazy_names
 _NAMES = {
     # Running
     "run_benchmark": "suite",
-    "run_suite": "suite",
+    "run_suite": "suite_run",
+    "find_suite": "suite_settings",
+    "write_report": "report",
+    "compare_runs": "compare",
     # Results
     "Case": "results",
     "make_results": "results",
@@ -22,6 +25,9 @@ _NAMES = {
     "bootstrap": "metrics",
     "bootstrap_median": "metrics",
     "paired": "metrics",
+    "difference": "comparisons",
+    "adjusted": "comparisons",
+    "relative_gain": "comparisons",
     # Measured variants
     "read_measured": "variants",
     "score_variants": "variants",

@@ -26,7 +26,9 @@ def evaluate(
     file: Annotated[pathlib.Path | None, typer.Option(help="YAML that describes the table, for variant_table")] = None,
     gtf: Annotated[pathlib.Path | None, typer.Option(help="gene annotation, for scores of genes")] = None,
     polya: Annotated[pathlib.Path | None, typer.Option(help="polyadenylation sites, of `agenome genome polya`")] = None,
-    peer: Annotated[list[str] | None, typer.Option(help="also measure this one (`agenome plugins`); repeatable")] = None,
+    peer: Annotated[
+        list[str] | None, typer.Option(help="also measure this one (`agenome plugins`); repeatable")
+    ] = None,
     region: Annotated[str | None, typer.Option(help="chromosome, or chr1:1,001-2,000 (1-based)")] = None,
     output: Annotated[pathlib.Path | None, typer.Option("--output", "-o", help=".parquet or .json file")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="write the results as JSON to stdout")] = False,
@@ -41,10 +43,11 @@ def evaluate(
 
     from ag_eval.results import to_json, to_table, write_results
     from ag_eval.suite import check_data, create_benchmark, run_benchmark
+    from ag_eval.suite_commands import list_all
 
     console = Console(stderr=True)
     if name is None:
-        _list(console, as_json)
+        list_all(as_json)
         return
     data = {"fasta": fasta, "peaks": peaks, "vcf": vcf, "region": region, "table": table, "gtf": gtf, "polya": polya}
     data["peers"] = peer or []
@@ -76,22 +79,3 @@ def _table(cases: "pd.DataFrame", attributes: Mapping[str, Any]) -> Table:
         interval = "" if row.low != row.low else f"{row.low:.3f} to {row.high:.3f}"
         table.add_row(row.metric, row.group, row.model, f"{row.value:.4f}", interval)
     return table
-
-
-def _list(console: Console, as_json: bool) -> None:
-    from ag_core.plugins import registry
-
-    from ag_eval.suite import create_benchmark
-
-    table = Table(title="benchmarks")
-    for column in ("name", "what", "needs", "licence"):
-        table.add_column(column)
-    rows = []
-    for name in registry().names("benchmarks"):
-        benchmark, summary = create_benchmark(name), registry().get("benchmarks", name).summary
-        needs = list(getattr(benchmark, "needs", ()))
-        rows.append({"name": name, "summary": summary, "needs": needs, "citation": benchmark.citation})
-        table.add_row(name, summary, " ".join(f"--{need}" for need in needs), benchmark.licence)
-    console.print(table)
-    if as_json:
-        print(json.dumps(rows, indent=1))

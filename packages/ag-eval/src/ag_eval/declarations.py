@@ -18,7 +18,9 @@ class Strict(pydantic.BaseModel):
 Kind = TypeVar("Kind", bound=pydantic.BaseModel)
 
 
-def read_declaration(name: str | os.PathLike[str], kind: type[Kind], folder: pathlib.Path) -> Kind:
+def read_declaration(
+    name: str | os.PathLike[str], kind: type[Kind], folder: pathlib.Path, what: str = "evaluation"
+) -> Kind:
     """One of `folder` by name, or any by path. Raises InputError for what cannot be read or has mistakes."""
     path = pathlib.Path(name)
     if not path.suffix:
@@ -27,9 +29,9 @@ def read_declaration(name: str | os.PathLike[str], kind: type[Kind], folder: pat
         return kind.model_validate(yaml.safe_load(path.read_text()))
     except OSError as error:
         known = ", ".join(sorted(each.stem for each in folder.glob("*.yaml")))
-        raise InputError(f"evaluation {name} cannot be read ({error.strerror}); there are {known}") from error
+        raise InputError(f"{what} {name} cannot be read ({error.strerror}); there are {known}") from error
     except yaml.YAMLError as error:
-        raise InputError(f"evaluation {path} is not YAML: {error}") from error
+        raise InputError(f"{what} {path} is not YAML: {error}") from error
     except pydantic.ValidationError as error:
         wrong = [f"{'.'.join(map(str, each['loc'])) or 'the file'}: {each['msg']}" for each in error.errors()]
-        raise InputError(f"evaluation {path}: {'; '.join(wrong)}") from error
+        raise InputError(f"{what} {path}: {'; '.join(wrong)}") from error

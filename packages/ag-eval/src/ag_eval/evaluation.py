@@ -8,8 +8,8 @@ import pathlib
 from typing import Literal
 
 import pydantic
-import yaml
-from ag_core.errors import InputError
+
+from ag_eval.declarations import Strict, read_declaration
 
 FOLDER = pathlib.Path(__file__).with_name("evaluations")
 Metric = Literal["auprc", "auroc", "pearson", "spearman"]
@@ -30,18 +30,14 @@ Role = Literal[
 NEEDED: tuple[Role, ...] = ("chromosome", "position", "reference", "alternate", "target")
 
 
-class _Strict(pydantic.BaseModel):
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
-
-
-class Labels(_Strict):
+class Labels(Strict):
     """Which values of the target are positives and negatives; rows with another value are refused."""
 
     positive: list[str | int | float | bool]
     negative: list[str | int | float | bool]
 
 
-class Manifest(_Strict):
+class Manifest(Strict):
     """A table of variants: where it comes from, and what its columns are called.
 
     - `columns`: by what they mean; positions are 1-based, alleles as in a VCF. `peers`: columns of others' predictions.
@@ -68,14 +64,14 @@ class Manifest(_Strict):
         return self
 
 
-class Published(_Strict):
+class Published(Strict):
     """A figure that somebody has published."""
 
     value: float
     source: str
 
 
-class Evaluation(_Strict):
+class Evaluation(Strict):
     """One evaluation of variant effects.
 
     - `number`: of the paper's table (B: variant effects); `reconstructed`: the row was inferred from the paper's text.
@@ -118,16 +114,4 @@ class Evaluation(_Strict):
 
 def read_evaluation(name: str | os.PathLike[str]) -> Evaluation:
     """One of this package by name, or any by path. Raises InputError for what cannot be read or has mistakes."""
-    path = pathlib.Path(name)
-    if not path.suffix:
-        path = FOLDER / f"{name}.yaml"
-    try:
-        return Evaluation.model_validate(yaml.safe_load(path.read_text()))
-    except OSError as error:
-        known = ", ".join(sorted(each.stem for each in FOLDER.glob("*.yaml")))
-        raise InputError(f"evaluation {name} cannot be read ({error.strerror}); there are {known}") from error
-    except yaml.YAMLError as error:
-        raise InputError(f"evaluation {path} is not YAML: {error}") from error
-    except pydantic.ValidationError as error:
-        wrong = [f"{'.'.join(map(str, each['loc'])) or 'the file'}: {each['msg']}" for each in error.errors()]
-        raise InputError(f"evaluation {path}: {'; '.join(wrong)}") from error
+    return read_declaration(name, Evaluation, FOLDER)

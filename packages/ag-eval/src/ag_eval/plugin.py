@@ -69,4 +69,9 @@ def ag_peers():
 
 @hookimpl
 def ag_commands():
-    return [Plugin("eval", "ag_eval.commands:evaluate", "measure a model against held-out facts")]
+    return [
+        Plugin("eval", "ag_eval.commands:evaluate", "measure a model against held-out facts"),
+        Plugin("eval run", "ag_eval.suite_commands:run", "run a suite of benchmarks: report, pictures, card"),
+        Plugin("eval list", "ag_eval.suite_commands:list_all", "what benchmarks and suites there are"),
+        Plugin("eval compare", "ag_eval.suite_commands:compare", "two runs of a suite side by side"),
+    ]

@@ -60,7 +60,7 @@ def check_results(results: xr.Dataset) -> xr.Dataset:
 
 def to_table(results: xr.Dataset) -> pd.DataFrame:
     """One row for each case: the four coordinates, then value, low, high."""
-    return results.to_dataframe().reset_index(drop=True).loc[:, [*COORDINATES, *VARIABLES]]
+    return results[list(VARIABLES)].to_dataframe().reset_index(drop=True).loc[:, [*COORDINATES, *VARIABLES]]
 
 
 def to_json(results: xr.Dataset) -> dict[str, Any]:
@@ -73,6 +73,16 @@ def to_json(results: xr.Dataset) -> dict[str, Any]:
     rows = to_table(results).to_dict("records")
     cases = [{str(key): plain(value) for key, value in row.items()} for row in rows]
     return {"attributes": {str(key): plain(value) for key, value in results.attrs.items()}, "cases": cases}
+
+
+def from_json(content: dict[str, Any]) -> xr.Dataset:
+    """The inverse of `to_json`."""
+
+    def case(row: dict[str, Any]) -> Case:
+        numbers = [float("nan") if row[name] is None else float(row[name]) for name in VARIABLES]
+        return Case(*(row[name] for name in COORDINATES), Estimate(*numbers))
+
+    return make_results(map(case, content["cases"]), **content["attributes"])
 
 
 def write_results(results: xr.Dataset, path: str | os.PathLike[str]) -> None:

@@ -1,6 +1,6 @@
-"""Runs benchmarks by name: checks what they need first, and notes what was measured with what."""
+"""Runs a benchmark by name: checks what it needs first, and notes what was measured with what."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
 
@@ -45,17 +45,3 @@ def run_benchmark(name: str, model: Checkpoint, data: Mapping[str, Any], **optio
         digest=model.digest,
         ag_eval=version("ag-eval"),
     )
-
-
-def run_suite(
-    names: Sequence[str], model: Checkpoint, data: Mapping[str, Mapping[str, Any]]
-) -> tuple[xr.Dataset, dict[str, xr.Dataset]]:
-    """All cases of several benchmarks together, and the results of each with its attributes.
-
-    `data` is by benchmark, since their assemblies differ. All is checked before the first runs.
-    """
-    for name in names:
-        check_data(create_benchmark(name), name, data.get(name, {}))
-    each = {name: run_benchmark(name, model, data[name]) for name in names}
-    together = xr.concat([results.drop_attrs() for results in each.values()], "case")
-    return check_results(together), each

@@ -92,7 +92,8 @@ class VariantEvaluation(AbstractBenchmark):
             statuses=", ".join(f"{status} {count}" for status, count in sorted(statuses.items())),
         )
         shown = {name: np.abs(values) if own.size else values for name, values in predictions.items()}
-        return attach_rows(found, table.rows["target"].to_numpy(np.float64), shown, blocks)
+        plain = own.metric if own.mean_over is None and not own.pairs else ""
+        return attach_rows(found, table.rows["target"].to_numpy(np.float64), shown, blocks, plain)
 
     def _cases(
         self, group: str, table: VariantTable, predictions: Mapping[str, np.ndarray], blocks: np.ndarray

@@ -1,0 +1,1 @@
+"""A benchmark and a suite from outside the suite's packages."""
