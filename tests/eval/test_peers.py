@@ -18,7 +18,7 @@ from ag_eval.peers.external import Program, Worker
 from ag_eval.peers.mmsplice import Exon, MmSplice, exons_of, moved
 from ag_eval.peers.score_cache import ScoreCache
 from ag_eval.peers.site_changes import SiteChanges, largest_change
-from ag_eval.peers.site_network import CONTEXT, score_sites
+from ag_eval.peers.site_network import CONTEXT, TOGETHER, score_sites
 from ag_eval.peers.splice_matrix import SpliceMatrix
 from ag_eval.splice_matrices import (
     count_sites,
@@ -268,14 +268,14 @@ def test_a_second_run_asks_nothing_and_says_the_same(gene, toy, monkeypatch):
 
 def test_what_was_scored_before_a_failure_is_kept(gene, toy):
     genome, data = gene
-    # 32 variants go together; the program dies at the second lot.
-    variants = [changed(genome, 1100 + 10 * i, "G") for i in range(40)]
+    # Some variants go together; the program dies at the second lot.
+    variants = [changed(genome, 1100 + 10 * i, "G") for i in range(TOGETHER + 3)]
     program = toy(each="sys.count = getattr(sys, 'count', 0) + 1; assert sys.count < 2, 'enough'")
     with pytest.raises(InputError, match=r"(?s)peer toy stopped with exit code 1.*AssertionError: enough"):
         score_sites(program, variants, data["+"], 50)
     kept = ScoreCache("toy", "1.0")
-    assert len(pd.read_parquet(kept.folder)) == 32
-    assert score_sites(toy(), variants, data["+"], 50).tolist() == [0.0] * 40
+    assert len(pd.read_parquet(kept.folder)) == TOGETHER
+    assert score_sites(toy(), variants, data["+"], 50).tolist() == [0.0] * (TOGETHER + 3)
 
 
 @pytest.mark.parametrize(

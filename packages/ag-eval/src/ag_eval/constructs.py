@@ -7,7 +7,8 @@ So whatever scores variants of a genome scores them too. Contigs are named by co
 import dataclasses
 import os
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -95,7 +96,7 @@ def mpra_constructs(
             f"{elements}: {int(unplaced.sum())} rows of {names} have no Pos; leave them out, or name others"
         )
     sequences = known.loc[sorted(table["Element"].unique()), "seq"].to_dict()
-    variants = pd.DataFrame(
+    variants: Any = pd.DataFrame(
         {
             "contig": table["Element"],
             "position": (table["Pos"] - table["Element"].map(known["start1"])).astype(int) + 1,
@@ -139,15 +140,15 @@ def write_constructs(
     return paths
 
 
-def _gtf_lines(constructs: Constructs, padding: int):
-    assert constructs.exons is not None
-    for row in constructs.exons.itertuples():
+def _gtf_lines(constructs: Constructs, padding: int) -> Iterator[str]:
+    exons: Any = constructs.exons
+    for row in exons.itertuples():
         whole = len(constructs.sequences[row.contig]) + 2 * padding
         names = f'gene_id "{row.contig}"; gene_name "{row.contig}"; gene_type "protein_coding"'
         of_transcript = f'{names}; transcript_id "{row.contig}"; transcript_type "protein_coding"'
         spans = [("gene", 0, whole, names), ("transcript", 0, whole, of_transcript)]
-        exons = ((0, _OUTER), (row.start + padding, row.end + padding), (whole - _OUTER, whole))
-        spans += [("exon", start, end, of_transcript) for start, end in exons]
+        own = ((0, _OUTER), (row.start + padding, row.end + padding), (whole - _OUTER, whole))
+        spans += [("exon", start, end, of_transcript) for start, end in own]
         for feature, start, end, attributes in spans:
             yield f"{row.contig}\tconstructs\t{feature}\t{start + 1}\t{end}\t.\t+\t.\t{attributes};\n"
 
@@ -166,7 +167,7 @@ def difference(reference: str, alternate: str, name: str = "variant") -> tuple[i
     return before + 1, reference[before : len(reference) - after], alternate[before : len(alternate) - after]
 
 
-def _read(path: str | os.PathLike[str], columns: Sequence[str]) -> pd.DataFrame:
+def _read(path: str | os.PathLike[str], columns: Sequence[str]) -> Any:
     name = pathlib.Path(path).name.removesuffix(".gz")
     try:
         table = pd.read_csv(path, sep=SEPARATORS.get(pathlib.Path(name).suffix, "\t"), low_memory=False)

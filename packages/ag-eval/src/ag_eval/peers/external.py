@@ -22,6 +22,8 @@ from ag_core.errors import InputError
 SCRIPTS = pathlib.Path(__file__).with_name("scripts")
 # Of the other program's complaints, what is shown.
 _TAIL = 1500
+# Seconds until a script that does not end by itself is stopped.
+_PATIENCE = 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,11 +72,14 @@ class Worker:
         self._log = tempfile.TemporaryFile("w+")
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if self._process is not None:
-            assert self._process.stdin is not None
-            self._process.kill()
-            self._process.communicate()
+            try:
+                # The end of questions ends the script, also where uv stands between.
+                self._process.communicate(timeout=1 if kind else _PATIENCE)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.communicate()
         self._log.close()
 
     def ask(self, requests: Sequence[Any]) -> list[Any]:

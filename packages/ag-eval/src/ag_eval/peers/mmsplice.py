@@ -65,7 +65,7 @@ class MmSplice(AbstractPeer):
 
 def exons_of(genes: Annotation, gene_id: str) -> list[Exon]:
     """Different exons of a gene; a side has an intron where it has one in any transcript."""
-    table = pd.DataFrame(genes.exons_of(gene_id)).sort_values(["transcript_id", "start"])
+    table: Any = pd.DataFrame(genes.exons_of(gene_id)).sort_values(["transcript_id", "start"])
     table["left"] = table.duplicated("transcript_id", keep="first") * OVERHANG
     table["right"] = table.duplicated("transcript_id", keep="last") * OVERHANG
     together = table.groupby(["start", "end"], as_index=False)[["left", "right"]].max()

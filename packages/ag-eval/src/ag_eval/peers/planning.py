@@ -12,8 +12,6 @@ from rich.progress import track as show_progress
 
 from ag_eval.peers.score_cache import ScoreCache, digest_of
 
-# Neighbours share references, so variants are asked about together.
-CHUNK = 32
 SAVE_SECONDS = 30
 
 
@@ -31,11 +29,15 @@ def score_by_plan(
     ask: Callable[[Sequence[Any]], Sequence[Any]],
     cache: ScoreCache | None = None,
     settings: Iterable[object] = (),
+    chunk_size: int = 32,
 ) -> Float[np.ndarray, " variant"]:
-    """A score for each variant. With a `cache`, scores of the same questions and `settings` come from there."""
+    """A score for each variant. With a `cache`, scores of the same questions and `settings` come from there.
+
+    Neighbours, which share references, are asked about together, `chunk_size` at a time; then scores are kept.
+    """
     scores = np.full(len(variants), np.nan)
     order = sorted(range(len(variants)), key=lambda row: (variants[row].chromosome, variants[row].position))
-    chunks = [order[start : start + CHUNK] for start in range(0, len(order), CHUNK)]
+    chunks = [order[start : start + chunk_size] for start in range(0, len(order), chunk_size)]
     answers, saved, settings = {}, time.monotonic(), list(settings)
     try:
         for chunk in show_progress(chunks, name, console=Console(stderr=True), transient=True):

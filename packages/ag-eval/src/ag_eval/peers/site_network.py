@@ -13,6 +13,8 @@ from ag_eval.peers.score_cache import ScoreCache
 from ag_eval.peers.site_changes import SiteChanges
 
 CONTEXT = 5000
+# Variants asked about together: a sequence takes seconds, and what is not answered is lost with a killed run.
+TOGETHER = 8
 
 
 def score_sites(
@@ -22,4 +24,4 @@ def score_sites(
     changes = SiteChanges(data, context=CONTEXT, distance=distance)
     cache = ScoreCache(program.name, program.version)
     with Worker(program) as worker:
-        return score_by_plan(program.name, variants, changes.plan, worker.ask, cache, ("sites", distance))
+        return score_by_plan(program.name, variants, changes.plan, worker.ask, cache, ("sites", distance), TOGETHER)

@@ -2,6 +2,7 @@
 # requires-python = "==3.11.*"
 # dependencies = ["cispliceai==1.2.2", "tensorflow==2.15.1", "numpy==1.26.4"]
 # ///
+# pyright: reportMissingImports=false, reportArgumentType=false
 """Answers for `ag_eval.peers.external`: probabilities of acceptor and donor for all but 5 kb at each end of sequences.
 
 CI-SpliceAI's weights are CC BY 4.0 (Strauch et al. 2022). keras 3 does not run them: it comes in its version 2 with

@@ -2,6 +2,7 @@
 # requires-python = "==3.11.*"
 # dependencies = ["spliceai==1.3.1", "tensorflow==2.15.1", "keras==2.15.0", "numpy==1.26.4", "setuptools==80.10.2"]
 # ///
+# pyright: reportMissingImports=false, reportArgumentType=false
 """Answers for `ag_eval.peers.external`: probabilities of acceptor and donor for all but 5 kb at each end of sequences.
 
 SpliceAI's weights are CC BY-NC (Jaganathan et al. 2019): for comparison only. The package needs pkg_resources, which
