@@ -92,4 +92,4 @@ def mask_outside(inside: Regions | None, interval: Interval, resolution: int) ->
     if inside is None:
         return None
     outside = ~inside.mask(interval)
-    return outside.reshape(-1, resolution).any(axis=1) if outside.any() else None
+    return np.asarray(np.any(outside.reshape(-1, resolution), axis=1)) if outside.any() else None

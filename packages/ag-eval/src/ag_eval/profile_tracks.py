@@ -62,7 +62,7 @@ class ProfileTracks(AbstractQuestion):
 
     def _others(self) -> WindowMeans:
         shapes, means = np.stack(self._shapes), WindowMeans()
-        known = ~np.isnan(shapes).any(axis=2, keepdims=True)
+        known = np.asarray(~np.isnan(shapes).any(axis=2, keepdims=True))
         shapes = np.where(known, shapes, 0)
         total, count = shapes.sum(axis=0, dtype=np.float64), known.sum(axis=0)
         for number, own, there in zip(self._numbers, shapes, known, strict=True):

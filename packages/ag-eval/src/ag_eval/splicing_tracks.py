@@ -204,5 +204,5 @@ def _strands(window: Window) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarra
 
 def _measured(metric, who: str, of: str, names: list[str], ranked: list[Ranked], draws: Draws) -> Measured:
     values = np.array([each.measure(metric) for each in ranked])
-    drawn = [each.draw(metric, draws) for each in ranked] if len(draws) else None
-    return Measured(metric.__name__, who, of, names, values, None if drawn is None else np.stack(drawn, axis=1))
+    drawn = [found for each in ranked if (found := each.draw(metric, draws)) is not None]
+    return Measured(metric.__name__, who, of, names, values, np.stack(drawn, axis=1) if drawn else None)
