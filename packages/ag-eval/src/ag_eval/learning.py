@@ -88,7 +88,9 @@ def make_estimator(estimator: EstimatorName, groups: Groups, settings: Mapping[s
         # Weaker penalties than a hundredth of the strongest do not converge with hundreds of tracks that are alike.
         inner = GroupKFold(min(INNER, len(np.unique(groups))))
         splits = list(inner.split(groups, groups=groups))
-        return make_pipeline(fill, StandardScaler(), LassoCV(cv=splits, **{"eps": 0.01, "max_iter": 20_000, "tol": 1e-3} | given))
+        return make_pipeline(
+            fill, StandardScaler(), LassoCV(cv=splits, **{"eps": 0.01, "max_iter": 20_000, "tol": 1e-3} | given)
+        )
     except TypeError as error:
         raise InputError(f"settings of {estimator}: {error}; see scikit-learn's documentation") from error
 
