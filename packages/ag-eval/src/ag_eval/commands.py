@@ -20,10 +20,17 @@ def evaluate(
     name: Annotated[str | None, typer.Argument(help="benchmark; without it, lists what there is")] = None,
     model: Annotated[str, typer.Option(help="name of a model, or folder of a checkpoint")] = "mini",
     fasta: Annotated[pathlib.Path | None, typer.Option(help="reference sequence of the benchmark's assembly")] = None,
-    peaks: Annotated[pathlib.Path | None, typer.Option(help="table: chrom start end tf cell summit, 0-based")] = None,
+    store: Annotated[pathlib.Path | None, typer.Option(help="measured tracks, of `agenome tracks import`")] = None,
+    windows: Annotated[pathlib.Path | None, typer.Option(help="BED file of held-out windows (column 4: split)")] = None,
+    split: Annotated[str | None, typer.Option(help="label of the windows that count")] = None,
+    peaks: Annotated[
+        pathlib.Path | None, typer.Option(help="peaks: BED, narrowPeak, or the table of chip_peaks")
+    ] = None,
     vcf: Annotated[pathlib.Path | None, typer.Option(help="variants with measured effects in INFO")] = None,
-    table: Annotated[pathlib.Path | None, typer.Option(help="table of variants with labels or effects")] = None,
-    file: Annotated[pathlib.Path | None, typer.Option(help="YAML that describes the table, for variant_table")] = None,
+    table: Annotated[pathlib.Path | None, typer.Option(help="table of variants, links or credible sets")] = None,
+    eqtls: Annotated[pathlib.Path | None, typer.Option(help="eQTLs that thresholds are set by")] = None,
+    file: Annotated[pathlib.Path | None, typer.Option(help="YAML that describes data of yours")] = None,
+    chain: Annotated[pathlib.Path | None, typer.Option(help="over.chain to what else the model was trained on")] = None,
     gtf: Annotated[pathlib.Path | None, typer.Option(help="gene annotation, for scores of genes")] = None,
     polya: Annotated[pathlib.Path | None, typer.Option(help="polyadenylation sites, of `agenome genome polya`")] = None,
     peer: Annotated[
@@ -49,9 +56,21 @@ def evaluate(
     if name is None:
         list_all(as_json)
         return
-    data = {"fasta": fasta, "peaks": peaks, "vcf": vcf, "region": region, "table": table, "gtf": gtf, "polya": polya}
-    data["peers"] = peer or []
-    options = {} if file is None else {"file": file}
+    given = {
+        "fasta": fasta,
+        "store": store,
+        "windows": windows,
+        "peaks": peaks,
+        "vcf": vcf,
+        "table": table,
+        "eqtls": eqtls,
+        "gtf": gtf,
+        "polya": polya,
+        "chain": chain,
+        "region": region,
+    }
+    data = {key: value for key, value in given.items() if value is not None} | {"peers": peer or []}
+    options = {key: value for key, value in (("file", file), ("split", split)) if value is not None}
     check_data(create_benchmark(name, **options), name, {**data, **options})  # before the model is loaded
     results = run_benchmark(name, load(model), data, **options)
     console.print(_table(to_table(results), results.attrs))

@@ -2,45 +2,38 @@
 
 from ag_core.hookspecs import Plugin, hookimpl
 
-# Evaluations of variant effects, in the order of the paper's table; the files in `evaluations/` say the rest.
-VARIANT_EVALUATIONS = {
-    "clinvar_noncoding": "ClinVar, deep intronic (more than 6 bp) and synonymous (more than 3 bp)",
-    "clinvar_splice_site_region": "ClinVar, splice-site region (at most 6 bp intronic, 3 exonic)",
-    "clinvar_missense": "ClinVar, missense that AlphaMissense calls likely benign",
-    "sqtl_variant_causality": "Fine-mapped splicing QTLs against matched variants, within 10 kb",
-    "mfass_splicing": "SNVs that disrupt an exon in a minigene (MFASS)",
-    "splicing_outliers": "Rare variants at splicing outliers (GTEx), zero-shot",
-    "eqtl_variant_coefficient": "Signed effects of fine-mapped eQTLs",
-    "eqtl_variant_sign": "Direction of fine-mapped eQTLs",
-    "eqtl_variant_causality": "Fine-mapped eQTLs (PIP above 0.9) against matched variants (below 0.1)",
-    "paqtl_variant_causality": "Polyadenylation QTLs against matched variants, within 10 kb",
-    "caqtl_african_causality": "Accessibility QTLs of six African populations against other variants",
-    "caqtl_european_causality": "Accessibility QTLs of European LCLs against other variants",
-    "dsqtl_yoruba_causality": "DNase sensitivity QTLs of Yoruba LCLs against other variants",
-    "caqtl_african_coefficient": "Effects of accessibility QTLs, six African populations",
-    "caqtl_european_coefficient": "Effects of accessibility QTLs, European LCLs",
-    "dsqtl_yoruba_coefficient": "Effects of DNase sensitivity QTLs, Yoruba LCLs",
-    "caqtl_microglia_coefficient": "Effects of accessibility QTLs, microglia",
-    "caqtl_smc_coefficient": "Effects of accessibility QTLs, coronary smooth muscle",
-    "bqtl_spi1_coefficient": "Effects of SPI1 binding QTLs",
-    "bqtl_spi1_causality": "SPI1 binding QTLs against other variants",
-    "cagi5_mpra": "Saturation mutagenesis MPRAs (CAGI5), DNase of the cell type, mean over loci",
-}
+from ag_eval.evaluation_names import DIRECTIONS, LINKS, SUPERVISED, TRACKS, VARIANTS
+
+# What runs the evaluations of each kind.
+KINDS = (
+    (VARIANTS, "ag_eval.variant_evaluation:VariantEvaluation"),
+    (TRACKS, "ag_eval.track_evaluation:TrackEvaluation"),
+    (SUPERVISED, "ag_eval.supervised:SupervisedEvaluation"),
+    (LINKS, "ag_eval.link_evaluation:LinkEvaluation"),
+    (DIRECTIONS, "ag_eval.gwas_direction:GwasDirection"),
+)
 
 
 @hookimpl
 def ag_benchmarks():
-    of_variants = [
-        Plugin(name, "ag_eval.variant_evaluation:VariantEvaluation", title, {"file": name})
-        for name, title in VARIANT_EVALUATIONS.items()
-    ]
     return [
-        *of_variants,
+        *(Plugin(name, target, title, {"file": name}) for titles, target in KINDS for name, title in titles.items()),
         Plugin(
             "variant_table",
             "ag_eval.variant_evaluation:VariantEvaluation",
             "any table of variants with labels or effects, described by a YAML file",
         ),
+        Plugin(
+            "tracks",
+            "ag_eval.track_evaluation:TrackEvaluation",
+            "any store of measured tracks, described by a YAML file",
+        ),
+        Plugin(
+            "supervised",
+            "ag_eval.supervised:SupervisedEvaluation",
+            "learning on a model's scores, described by a YAML file",
+        ),
+        Plugin("links", "ag_eval.link_evaluation:LinkEvaluation", "elements and genes, described by a YAML file"),
         Plugin(
             "chip_peaks",
             "ag_eval.benchmarks.chip_peaks:ChipPeaks",
@@ -64,7 +57,21 @@ def ag_benchmarks():
 
 @hookimpl
 def ag_peers():
-    return [Plugin("gc_change", "ag_eval.peers.gc_change:GcChange", "G and C that a variant adds")]
+    return [
+        Plugin("gc_change", "ag_eval.peers.gc_change:GcChange", "G and C that a variant adds"),
+        Plugin("splice_matrix", "ag_eval.peers.splice_matrix:SpliceMatrix", "weight matrices of donors and acceptors"),
+        Plugin(
+            "splice_pairs",
+            "ag_eval.peers.splice_matrix:SpliceMatrix",
+            "as splice_matrix, each base given the one before",
+            {"order": 1},
+        ),
+        Plugin(
+            "cispliceai", "ag_eval.peers.cispliceai:CiSpliceAi", "CI-SpliceAI 1.2.2 (CC BY 4.0), if it can run here"
+        ),
+        Plugin("spliceai", "ag_eval.peers.spliceai:SpliceAi", "SpliceAI 1.3.1 (CC BY-NC models), if it can run here"),
+        Plugin("mmsplice", "ag_eval.peers.mmsplice:MmSplice", "MMSplice 2.4.0 (MIT), if it can run here"),
+    ]
 
 
 @hookimpl

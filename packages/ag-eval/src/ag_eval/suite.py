@@ -19,6 +19,8 @@ def create_benchmark(name: str, **options: Any) -> AbstractBenchmark:
         return registry().create("benchmarks", name, **options)
     except PluginNotFoundError as error:
         raise InputError(str(error)) from error
+    except TypeError as error:
+        raise InputError(f"benchmark {name} does not take these options: {error}") from error
 
 
 def check_data(benchmark: AbstractBenchmark, name: str, data: Mapping[str, Any]) -> None:
