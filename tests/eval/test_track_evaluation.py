@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import json
 from concurrent.futures import ThreadPoolExecutor
 
 import equinox as eqx
@@ -12,9 +13,11 @@ import pytest
 import xarray as xr
 import yaml
 from ag_core.checkpoint import HeadSpec, ModelSpec, load, outline, save
+from ag_core.cli import run as cli
 from ag_core.config import PRESETS
 from ag_core.errors import InputError
 from ag_core.interfaces import AbstractSource
+from ag_core.plugins import registry
 from ag_core.schema import track_table
 from ag_core.sequence import encode, one_hot
 from ag_data import open_genome
@@ -278,7 +281,6 @@ def test_a_shift_by_one_base_ruins_tracks_and_shapes_but_hardly_totals(world):
     assert distance > value(plain, "jensen_shannon") + 0.05
     assert 1 - track > 1e-3
     assert 1 - totals < 1e-2 * (1 - track)
-    print(distance, track, totals)
     assert results.attrs["peaks"] == 14
     # Of a flat profile the mean of the others is near.
     flat, mean = (value(results, "jensen_shannon", "a", who) for who in ("flat", "mean_profile"))
@@ -427,13 +429,25 @@ def test_files_are_whole(name):
     assert own.metric in METRICS[own.measure]
     assert own.split.text
     assert own.traps
-    benchmark = TrackEvaluation(file=name)
+    assert registry().get("benchmarks", name).summary == own.title
+    benchmark = registry().create("benchmarks", name)
     assert benchmark.citation == own.data.source
     assert benchmark.higher_is_better == (own.metric != "jensen_shannon")
 
 
 def test_all_rows_of_the_paper_s_table_are_there():
     assert sorted(int(read_settings(name).number[1:]) for name in NAMES) == list(range(1, 25))
+
+
+def test_a_store_is_measured_by_command(world, capsys):
+    command = ["eval", "splice_site_usage", "--store", str(world["own"]), "--fasta", str(world["fasta"])]
+    command += ["--model", str(world["folder"] / "model"), "--json"]
+    assert cli(command) == 2
+    assert "give --region or --windows" in capsys.readouterr().err
+    assert cli([*command, "--region", "chr1:1-8,192"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["cases"][0]["value"] == pytest.approx(1, abs=2e-3)
+    assert found["attributes"]["windows"] == 4
 
 
 def test_mistakes_in_a_file_are_named(tmp_path):
