@@ -7,7 +7,9 @@ import pytest
 import yaml
 from ag_core.plugins import registry
 from ag_eval import evaluation_names
+from ag_eval.evaluation_table import make_table
 from ag_eval.plugin import KINDS
+from ag_eval.suite_settings import find_suite
 
 FOLDER = pathlib.Path(ag_eval.__file__).parent
 FILES = {
@@ -51,3 +53,15 @@ def test_each_is_a_benchmark_that_says_what_it_needs():
             assert {"fasta"} < set(benchmark.needs)
             assert benchmark.citation
             assert benchmark.licence
+
+
+def test_the_table_in_the_documentation_is_that_of_the_files():
+    """Make it again by `python -m ag_eval.evaluation_table`."""
+    page = (pathlib.Path(__file__).parents[2] / "docs/evaluations.md").read_text()
+    assert page.endswith("\n\n" + make_table())
+
+
+def test_the_suite_of_the_paper_has_all_fifty():
+    entries = find_suite("paper").benchmarks
+    assert len(entries) == 50
+    assert {entry.benchmark for entry in entries} < set(registry().names("benchmarks"))

@@ -23,6 +23,7 @@ def evaluate(
     store: Annotated[pathlib.Path | None, typer.Option(help="measured tracks, of `agenome tracks import`")] = None,
     windows: Annotated[pathlib.Path | None, typer.Option(help="BED file of held-out windows (column 4: split)")] = None,
     split: Annotated[str | None, typer.Option(help="label of the windows that count")] = None,
+    length: Annotated[int | None, typer.Option(help="of windows in bp; by default the model's")] = None,
     peaks: Annotated[
         pathlib.Path | None, typer.Option(help="peaks: BED, narrowPeak, or the table of chip_peaks")
     ] = None,
@@ -70,7 +71,8 @@ def evaluate(
         "region": region,
     }
     data = {key: value for key, value in given.items() if value is not None} | {"peers": peer or []}
-    options = {key: value for key, value in (("file", file), ("split", split)) if value is not None}
+    chosen = (("file", file), ("split", split), ("length", length))
+    options = {key: value for key, value in chosen if value is not None}
     check_data(create_benchmark(name, **options), name, {**data, **options})  # before the model is loaded
     results = run_benchmark(name, load(model), data, **options)
     console.print(_table(to_table(results), results.attrs))

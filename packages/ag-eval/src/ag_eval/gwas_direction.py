@@ -54,7 +54,7 @@ class GwasDirection(AbstractBenchmark):
 
     higher_is_better = True
     needs = ("table", "eqtls", "fasta", "gtf")
-    citation = licence = "what the file says"
+    citation = licence = obtain = "what the file says"
 
     def __init__(self, *, file: str | os.PathLike[str] | None = None, repeats: int = REPEATS):
         self.repeats = repeats
@@ -63,6 +63,7 @@ class GwasDirection(AbstractBenchmark):
             return
         self._own = read_direction(file)
         both = self._own.sets.table, self._own.eqtls
+        self.obtain = "; ".join(dict.fromkeys(manifest.obtain for manifest in both))
         self.citation = "; ".join(dict.fromkeys(manifest.source for manifest in both))
         self.licence = "; ".join(dict.fromkeys(manifest.licence for manifest in both))
 

@@ -28,7 +28,7 @@ class LinkEvaluation(AbstractBenchmark):
 
     higher_is_better = True
     needs = ("table", "fasta")
-    citation = licence = "what the file says"
+    citation = licence = obtain = "what the file says"
 
     def __init__(self, *, file: str | os.PathLike[str] | None = None, repeats: int = REPEATS):
         self.repeats = repeats
@@ -36,7 +36,8 @@ class LinkEvaluation(AbstractBenchmark):
             self.needs = (*self.needs, "file")
             return
         self._own = read_links_file(file)
-        self.citation, self.licence = self._own.data.source, self._own.data.licence
+        data = self._own.data
+        self.citation, self.licence, self.obtain = data.source, data.licence, data.obtain
 
     def run(self, model: Checkpoint, data: Mapping[str, Any]) -> xr.Dataset:
         """The figures of each score and baseline. Raises InputError for data that do not fit."""

@@ -33,6 +33,12 @@ def ag_benchmarks():
             "ag_eval.supervised:SupervisedEvaluation",
             "learning on a model's scores, described by a YAML file",
         ),
+        Plugin(
+            "paper",
+            "ag_eval.suite_settings:Suite",
+            "the paper's 24 evaluations of tracks and 26 of variants",
+            {"package": "ag_eval", "file": "suites/paper.yaml"},
+        ),
         Plugin("links", "ag_eval.link_evaluation:LinkEvaluation", "elements and genes, described by a YAML file"),
         Plugin(
             "chip_peaks",

@@ -9,7 +9,6 @@ from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
-
     pass
 
 
@@ -69,6 +68,7 @@ def list_all(as_json: Annotated[bool, typer.Option("--json", help="write the lis
             summary = f"{summary} (suite of {len(row['suite'])})"
         else:
             row |= {"needs": list(benchmark.needs), "citation": benchmark.citation, "licence": benchmark.licence}
+            row["obtain"] = getattr(benchmark, "obtain", "")
         rows.append(row)
         table.add_row(name, summary, " ".join(f"--{need}" for need in row["needs"]), row["licence"])
     Console(stderr=True).print(table)

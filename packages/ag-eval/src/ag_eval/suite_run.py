@@ -13,7 +13,7 @@ import pathlib
 import traceback
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
-from typing import Literal
+from typing import Any, Literal
 
 import pandas as pd
 import xarray as xr
@@ -65,9 +65,10 @@ def _run(settings: SuiteSettings, entry: Entry, model: Checkpoint, folder: pathl
         benchmark = create_benchmark(entry.benchmark, **options)
         if unset := [name for name in settings.unset(entry) if name in benchmark.needs]:
             named = {**settings.data, **entry.data}
-            raise InputError(f"needs {', '.join(f'{name} ({named[name]})' for name in unset)}, which is not set")
+            told = ", ".join(f"{name} ({named[name]})" for name in unset)
+            raise InputError(f"needs {told}, which is not set. {_obtain(benchmark)}")
         check_data(benchmark, entry.benchmark, {**data, **options})
-        digests = {key: _digested(key, value) for key, value in data.items() if key not in (*PLAIN, "peers")}
+        digests = {key: _digested(key, value, benchmark) for key, value in data.items() if key not in (*PLAIN, "peers")}
         key = _key(entry, data, options, digests, model)
         if (kept := _kept(folder, key)) is not None:
             return Outcome(entry.name, "done", data=digests, results=kept)
@@ -82,9 +83,14 @@ def _run(settings: SuiteSettings, entry: Entry, model: Checkpoint, folder: pathl
     return Outcome(entry.name, "done", data=digests, results=results)
 
 
-def _digested(key: str, path: pathlib.Path) -> dict[str, str]:
+def _obtain(benchmark: Any) -> str:
+    """How to get a benchmark's data, as far as it tells."""
+    return f"How to get it: {told}" if (told := getattr(benchmark, "obtain", "")) else "Ask who wrote the benchmark"
+
+
+def _digested(key: str, path: pathlib.Path, benchmark: Any) -> dict[str, str]:
     if not path.exists():
-        raise InputError(f"{key}: {path.name} is not there; see `obtain` of the benchmark's file, or correct the path")
+        raise InputError(f"{key}: {path.name} is not there. {_obtain(benchmark)}")
     stat = path.stat()
     return {"file": path.name, "sha256": _digest(path, stat.st_size, stat.st_mtime_ns)}
 

@@ -49,7 +49,7 @@ class SupervisedEvaluation(AbstractBenchmark):
 
     higher_is_better = True
     needs = ("table", "fasta")
-    citation = licence = "what the file says"
+    citation = licence = obtain = "what the file says"
 
     def __init__(self, *, file: str | os.PathLike[str] | None = None, repeats: int = REPEATS):
         self.repeats = repeats
@@ -57,7 +57,8 @@ class SupervisedEvaluation(AbstractBenchmark):
             self.needs = (*self.needs, "file")
             return
         self._file = read_supervised(file)
-        self.citation, self.licence = self._file.table.data.source, self._file.table.data.licence
+        data = self._file.table.data
+        self.citation, self.licence, self.obtain = data.source, data.licence, data.obtain
 
     def run(self, model: Checkpoint, data: Mapping[str, Any]) -> xr.Dataset:
         """A figure for each set of features, and of peers. Raises InputError for data that do not fit."""

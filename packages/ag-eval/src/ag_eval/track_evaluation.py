@@ -62,7 +62,7 @@ class TrackEvaluation(AbstractBenchmark):
 
     needs = ("store", "fasta")
     higher_is_better = True
-    citation = licence = "what the file says"
+    citation = licence = obtain = "what the file says"
 
     def __init__(
         self,
@@ -82,7 +82,7 @@ class TrackEvaluation(AbstractBenchmark):
         self._settings = own = read_settings(file)
         self.needs = (*self.needs, *own.needs)
         self.higher_is_better = own.metric not in LOWER_IS_BETTER
-        self.citation, self.licence = own.data.source, own.data.licence
+        self.citation, self.licence, self.obtain = own.data.source, own.data.licence, own.data.obtain
 
     def run(self, model: Checkpoint, data: Mapping[str, Any]) -> xr.Dataset:
         """Means and medians first, then each track. Raises InputError for data that do not fit."""

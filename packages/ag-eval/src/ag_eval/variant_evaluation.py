@@ -36,7 +36,7 @@ class VariantEvaluation(AbstractBenchmark):
 
     higher_is_better = True
     needs = ("table", "fasta")
-    citation = licence = "what the file says"
+    citation = licence = obtain = "what the file says"
 
     def __init__(
         self,
@@ -51,6 +51,7 @@ class VariantEvaluation(AbstractBenchmark):
             return
         self._evaluation = read_evaluation(file)
         self.citation, self.licence = self._evaluation.data.source, self._evaluation.data.licence
+        self.obtain = self._evaluation.data.obtain
 
     def run(self, model: Checkpoint, data: Mapping[str, Any]) -> xr.Dataset:
         """The figures of the model and of peers. Raises InputError for data that do not fit."""
