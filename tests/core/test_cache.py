@@ -3,6 +3,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 CODE = """
 from ag_core.cache import keep_compiled
 keep_compiled()
@@ -12,6 +14,7 @@ jax.jit(lambda x: x * 3 + 1)(2.0).block_until_ready()
 """
 
 
+@pytest.mark.slow
 def test_compiled_programs_are_kept_between_runs(tmp_path):
     environment = {name: value for name, value in os.environ.items() if not name.startswith("JAX_")}
     environment["AG_CACHE_DIR"] = str(tmp_path)

@@ -139,6 +139,7 @@ def test_a_layout_knows_where_rows_are():
     assert Layout.whole(10).is_whole
 
 
+@pytest.mark.slow
 def test_the_last_block_may_answer_some_tokens_alone(backbone, known):
     trunk = known[1].trunk
     rows = jnp.asarray([[0, 31, 7, 7], [5, 16, 30, 1]])

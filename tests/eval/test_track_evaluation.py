@@ -238,7 +238,6 @@ def value(results, metric, group=None, model="toy", of="value"):
 # One of each kind; the others take longer together.
 QUICK = (
     "splice_site_classification_gtf",
-    "splice_site_usage",
     "splice_junction_classification",
     "splice_junction_counts",
     "splice_junction_ratios",
@@ -246,7 +245,6 @@ QUICK = (
     "gene_expression",
     "procap_profile",
     "contact_maps",
-    "contact_maps_difference",
 )
 
 

@@ -40,7 +40,9 @@ def codes():
 run = eqx.filter_jit(lambda model, codes: model(codes))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=pytest.mark.slow) if kind != "ia3" else kind for kind in KINDS]
+)
 def test_they_start_as_what_they_are_put_on_and_merge(trunk, codes, kind):
     model = adapt(trunk, kind, rank=2, key=jax.random.key(0))
     plain = run(trunk, codes)
@@ -62,7 +64,7 @@ def test_they_start_as_what_they_are_put_on_and_merge(trunk, codes, kind):
         assert shapes[0] == shapes[1]
 
 
-@pytest.mark.parametrize("kind", ["lora", "houlsby"])
+@pytest.mark.parametrize("kind", ["lora", pytest.param("houlsby", marks=pytest.mark.slow)])
 def test_only_they_are_trained(trunk, codes, kind):
     model, optimiser = adapt(trunk, kind, rank=2, key=jax.random.key(0)), optax.adam(0.01)
     chosen = added(model)

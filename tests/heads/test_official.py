@@ -119,6 +119,7 @@ def same_arrays(a, b):
     jax.tree.map(np.testing.assert_array_equal, a, b)
 
 
+@pytest.mark.slow
 def test_import_then_export_is_bit_exact(checkpoint, orbax_folder, tree, tmp_path, capsys):
     out, back = tmp_path / "imported", tmp_path / "exported"
     command = ["model", "import", str(orbax_folder), "--like", str(checkpoint), "-o", str(out), "--name", "mine"]

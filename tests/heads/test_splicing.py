@@ -102,6 +102,7 @@ def test_five_classes_or_none(getkey):
         registry().create("heads", "splice_sites", [table], DIMS, key=getkey())
 
 
+@pytest.mark.slow
 def test_turning_twice_changes_nothing(eleven_heads_model, getkey):
     model, length = eleven_heads_model, 4096
     dna = jax.nn.one_hot(np.random.default_rng(0).integers(0, 4, (1, length)), 4)

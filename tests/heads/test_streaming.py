@@ -65,6 +65,7 @@ def test_pieces_equal_the_whole(eleven_heads_model, codes, whole, piece):
     assert_equal(join(stream(eleven_heads_model, codes, 1, piece=piece)), whole[1])
 
 
+@pytest.mark.slow
 def test_pieces_of_the_other_strand_come_back_turned(eleven_heads_model, whole):
     """Cut sites move by one base across the borders of pieces too."""
     complement, _, turned = whole

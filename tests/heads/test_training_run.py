@@ -43,6 +43,7 @@ def whole(folder, tmp_path_factory):
     return out
 
 
+@pytest.mark.slow
 def test_a_run_leaves_a_model_records_and_curves(whole):
     records = read_journal(whole / "journal.jsonl")
     assert [record["step"] for record in records if record["kind"] == "train"] == list(range(1, 9))
@@ -81,6 +82,7 @@ def test_after_a_kill_it_goes_on_bit_for_bit(folder, whole, tmp_path):
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_left_as_it_is_and_other_settings_are_refused(folder, whole):
     before = (whole / "journal.jsonl").read_text()
     assert train(settings_of(folder), whole).finished
@@ -149,6 +151,7 @@ def test_a_hanging_run_ends_itself(tmp_path):
     assert "Current thread" in done.stderr or "Thread 0x" in done.stderr
 
 
+@pytest.mark.slow
 def test_states_restore_on_another_number_of_devices(folder, whole):
     from ag_core import training
     from ag_core.mesh import make_mesh

@@ -120,6 +120,7 @@ def test_changes_are_seen_and_batches_do_not_matter(opened, eleven, polya):
             assert np.nanmax(np.abs(got.values)) > 0, got.key
 
 
+@pytest.mark.slow
 def test_composite_is_the_sum_of_its_parts(opened, eleven):
     for variant in variants_of(eleven).values():
         results = by_key(opened.score(variant))

@@ -253,6 +253,7 @@ def test_a_variant_has_both_alleles_between_the_same_sites(files, options, world
     np.testing.assert_allclose(snv["cage/REF"]["prediction"].values, outputs["cage"][:, :4], rtol=2e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_an_indel_is_aligned_when_asked_and_only_then_on_the_genome(files, options, world, tmp_path):
     base = world.genome[7999]
     variant = f"chr1:8000:{base}>{base}ACG"
@@ -312,6 +313,7 @@ def test_loose_sequences_are_predicted_as_regions_are(files, options, world, tmp
         np.testing.assert_array_equal(here[variable].values, there[variable].values)
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_where_it_stopped(files, options, tmp_path, monkeypatch):
     bed, out = tmp_path / "r.bed", tmp_path / "out.zarr"
     bed.write_text("chr1\t0\t300\tone\nchr1\t6000\t6300\ttwo\nchr1\t9000\t9900\tthree\n")

@@ -71,6 +71,7 @@ def compiled_once(engines, monkeypatch):
 OUTPUTS = ("parquet", "parquet.d", "tsv", "tsv.gz", "vcf", "vcf.gz", "zarr", "{scorer}.h5ad")
 
 
+@pytest.mark.slow
 def test_bytes_are_foretold(world, few, tmp_path, capsys):
     arguments = [text for name in OUTPUTS for text in ("-o", str(tmp_path / f"scores.{name}"))] + ["--shard-size", "8"]
     assert score(world, few, *arguments, "--plan", "--json") == 0

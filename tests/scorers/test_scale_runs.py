@@ -113,6 +113,7 @@ def test_a_crash_at_any_step_costs_nothing(run_for, reference, tmp_path):
     assert contents(tmp_path) == reference
 
 
+@pytest.mark.slow
 def test_interrupted_it_says_how_to_go_on_and_does(world, many, tmp_path, monkeypatch, capsys):
     output = tmp_path / "out.parquet"
     arguments = [

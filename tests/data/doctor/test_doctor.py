@@ -35,6 +35,7 @@ def checks(report):
 # The whole
 
 
+@pytest.mark.slow
 def test_planted_faults_are_found_in_files(tmp_path):
     missed, strange = [], []
     for number, planted in enumerate(FAULTS):
