@@ -14,7 +14,7 @@ from ag_eval.variant_table import read_table
 SLACK = 0.01
 
 
-def read_sets(path: str | os.PathLike[str], sets: CredibleSets) -> pd.DataFrame:
+def read_sets(path: str | os.PathLike[str], sets: CredibleSets) -> Any:
     """Rows as of `read_table`, with `set` and `pip`; effects are those of the alternate allele.
 
     Raises InputError that names file, row and what to do.
@@ -47,7 +47,7 @@ def read_sets(path: str | os.PathLike[str], sets: CredibleSets) -> pd.DataFrame:
     return table
 
 
-def resolve(votes: pd.DataFrame, threshold: float) -> pd.DataFrame:
+def resolve(votes: Any, threshold: float) -> Any:
     """For each set and gene with a variant whose |score| reaches the threshold: which way the gene acts.
 
     `votes` has a row for each set, variant (`row`) and gene: `pip`, `effect` (on the trait) and `score` (on
@@ -70,7 +70,7 @@ def resolve(votes: pd.DataFrame, threshold: float) -> pd.DataFrame:
     return found.reset_index()
 
 
-def resolved_shares(votes: pd.DataFrame, sets: pd.Index, threshold: float) -> pd.DataFrame:
+def resolved_shares(votes: Any, sets: pd.Index, threshold: float) -> Any:
     """For each set `resolved`, 1 when some gene has a direction, and `by_pip`, the PIP of its variants that are called.
 
     A variant counts when it is called for a gene that has a direction.

@@ -53,5 +53,5 @@ def _parts(score: ScorerResult, by: By) -> Iterator[tuple[str, ScorerResult]]:
 
 def choose_features(features: pd.DataFrame, beginnings: Sequence[str]) -> pd.DataFrame:
     """The columns whose name begins with one of these words."""
-    kept = [name for name in features if any(name == word or f"{name} ".startswith(f"{word} ") for word in beginnings)]
-    return features[kept]
+    kept = [name for name in features if any(f"{name} ".startswith(f"{word} ") for word in beginnings)]
+    return features.loc[:, kept]

@@ -98,7 +98,7 @@ class GwasDirection(AbstractBenchmark):
             statuses=", ".join(f"{status} {count}" for status, count in sorted(scored.statuses.items())),
         )
 
-    def directions(self, model: Checkpoint, data: Mapping[str, Any], accuracy: float = 0.8) -> pd.DataFrame:
+    def directions(self, model: Checkpoint, data: Mapping[str, Any], accuracy: float = 0.8) -> Any:
         """Which way each gene acts in each set, at a threshold of this accuracy: the table of `resolve`.
 
         `lead` is the number of a row of the table, from 0.
@@ -128,12 +128,13 @@ class GwasDirection(AbstractBenchmark):
         counts["eQTLs: scored, gene out of reach"] = int(
             sum(result.call.status is Status.SCORED for result in known) - (~np.isnan(scores)).sum()
         )
-        sets = pd.Index(pd.unique(table.rows["set"]), name="set")
+        names: Any = table.rows["set"]
+        sets = pd.Index(names.unique(), name="set")
         effects = eqtls.rows["target"].to_numpy(np.float64)
         return Scored(votes, sets, effects, scores, positions_of(eqtls.calls), counts, (table.turned, eqtls.turned))
 
 
-def _votes(rows: pd.DataFrame, results: list[Result], own: Evaluation) -> Iterator[tuple[Any, ...]]:
+def _votes(rows: Any, results: list[Result], own: Evaluation) -> Iterator[tuple[Any, ...]]:
     each = own.model_copy(update={"genes": "own"})
     for number, (row, result) in enumerate(zip(rows.to_dict("records"), results, strict=True)):
         if own.genes == "own":
@@ -145,7 +146,7 @@ def _votes(rows: pd.DataFrame, results: list[Result], own: Evaluation) -> Iterat
             yield row["set"], number, gene.partition(".")[0], row["pip"], row["target"], score
 
 
-def _share(values: pd.Series, repeats: int) -> Estimate:
+def _share(values: Any, repeats: int) -> Estimate:
     numbers = values.to_numpy(np.float64)
     return bootstrap(lambda _, y, often=None: float(np.average(y, weights=often)), numbers, numbers, repeats=repeats)
 

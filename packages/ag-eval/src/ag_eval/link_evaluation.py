@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import xarray as xr
 from ag_core.checkpoint import Checkpoint
 from ag_core.interfaces import AbstractBenchmark
@@ -84,7 +83,7 @@ def last_where_missing(scores: np.ndarray) -> np.ndarray:
     return np.where(known, scores, lowest)
 
 
-def blocks_of(rows: pd.DataFrame, own: Links) -> np.ndarray:
+def blocks_of(rows: Any, own: Links) -> np.ndarray:
     """A number for what is drawn together."""
     columns = ["chromosome", "start", "end"] if own.blocks == "element" else [own.blocks]
     return rows.groupby(columns, sort=False, dropna=False).ngroup().to_numpy()

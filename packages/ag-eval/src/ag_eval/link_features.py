@@ -28,10 +28,10 @@ class LinkFeatures:
     A row is `in_reach` when every score was made. `statuses` counts them, of all scores.
     """
 
-    rows: pd.DataFrame
+    rows: Any
     scores: Mapping[str, np.ndarray]
     baselines: Mapping[str, np.ndarray]
-    features: pd.DataFrame
+    features: Any
     in_reach: np.ndarray
     statuses: Mapping[str, int]
 
@@ -71,12 +71,12 @@ def _check_contigs(statuses: list[LinkStatus], path: str | os.PathLike[str]) -> 
         raise InputError(f"no pair within the model's reach lies on {path} ({found}); give the genome of the table")
 
 
-def _table_features(rows: pd.DataFrame) -> pd.DataFrame:
+def _table_features(rows: Any) -> pd.DataFrame:
     """The table's own, as numbers; those that are never negative as ln(1 + x), since they span decades."""
     features = {}
     for name in (str(name) for name in rows if str(name).startswith("feature ")):
         column: Any = rows[name]
-        numbers = pd.to_numeric(column, errors="coerce")
+        numbers: Any = pd.to_numeric(column, errors="coerce")
         if (wrong := numbers.isna() & column.notna()).any():
             raise InputError(f"{name} {column[wrong].iloc[0]!r} is no number; leave the column out of data.features")
         values = numbers.to_numpy(np.float64)

@@ -17,7 +17,7 @@ from ag_eval.variant_table import READERS, SEPARATORS
 NEAREST = 5_000
 
 
-def read_links(path: str | os.PathLike[str], manifest: LinkManifest) -> pd.DataFrame:
+def read_links(path: str | os.PathLike[str], manifest: LinkManifest) -> Any:
     """Its columns by what they mean, with `target` as 0 and 1, `distance` in bp from the element's middle to the TSS.
 
     Raises InputError that names file, column or row and what to do.
@@ -27,13 +27,13 @@ def read_links(path: str | os.PathLike[str], manifest: LinkManifest) -> pd.DataF
     named |= {f"feature {name}": column for name, column in manifest.features.items()}
     named |= {f"activity {number}": column for number, column in enumerate(manifest.activity)}
     named |= {"contact": manifest.contact} if manifest.contact else {}
-    table = _open(path, manifest)
-    if missing := sorted({column for column in named.values() if column not in table}):
+    given = _open(path, manifest)
+    if missing := sorted({column for column in named.values() if column not in given}):
         raise InputError(
-            f"{path} has no column {', '.join(missing)}; it has {', '.join(map(str, table.columns[:12]))}. Expected is "
+            f"{path} has no column {', '.join(missing)}; it has {', '.join(map(str, given.columns[:12]))}. Expected is "
             f"{manifest.source}"
         )
-    table = pd.DataFrame({role: table[column] for role, column in named.items()})
+    table: Any = pd.DataFrame({role: given[column] for role, column in named.items()})
     if "used" in table:
         table = table.loc[table["used"].astype(str).str.lower().isin(["true", "1", "1.0"])]
     table = table.reset_index(drop=True)
@@ -60,7 +60,7 @@ def read_links(path: str | os.PathLike[str], manifest: LinkManifest) -> pd.DataF
         )
     middle = (table["start"] + table["end"]) // 2
     distance = table["distance"] if "distance" in table else middle - table["tss"]
-    table["distance"] = pd.to_numeric(distance, errors="coerce").abs()
+    table["distance"] = np.abs(_numbers(distance))
     return table
 
 
@@ -90,7 +90,7 @@ def _labels(column: Any, manifest: LinkManifest, path: pathlib.Path) -> Any:
     return numbers
 
 
-def baselines(rows: pd.DataFrame) -> dict[str, Float[np.ndarray, " row"]]:
+def baselines(rows: Any) -> dict[str, Float[np.ndarray, " row"]]:
     """Scores that need no model: nearness, and activity times contact where the table has activity.
 
     `abc_like` is the numerator of the ABC model only: its denominator wants all elements of a gene, not those tested.
@@ -101,11 +101,15 @@ def baselines(rows: pd.DataFrame) -> dict[str, Float[np.ndarray, " row"]]:
         values = rows[activity].apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)
         mean = np.where((values < 0).any(axis=1), np.nan, np.prod(np.maximum(values, 0), axis=1) ** (1 / len(activity)))
         if "contact" in rows:
-            contact = pd.to_numeric(rows["contact"], errors="coerce").to_numpy(np.float64)
+            contact = _numbers(rows["contact"])
         else:
             contact = NEAREST / np.maximum(rows["distance"].to_numpy(np.float64), NEAREST)
         found["abc_like"] = mean * contact
     peers = [str(name) for name in rows if str(name).startswith("peer ")]
-    return found | {
-        name.removeprefix("peer "): pd.to_numeric(rows[name], errors="coerce").to_numpy(np.float64) for name in peers
-    }
+    return found | {name.removeprefix("peer "): _numbers(rows[name]) for name in peers}
+
+
+def _numbers(column: Any) -> Float[np.ndarray, " row"]:
+    """NaN for what is no number."""
+    numbers: Any = pd.to_numeric(column, errors="coerce")
+    return numbers.to_numpy(np.float64)

@@ -163,7 +163,7 @@ class LinkScorer:
             changed.append(copy)
         return changed
 
-    def _read(self, place: Place) -> tuple[str, np.ndarray, np.ndarray, np.ndarray]:
+    def _read(self, place: Place) -> tuple[str, np.ndarray, np.ndarray, np.float32]:
         return self.settings.modality, place.bins, place.tracks, np.float32(self.settings.pseudocount)
 
 
@@ -185,7 +185,7 @@ def _log_mean(
     modality: str,
     bins: Float[Array | np.ndarray, " bin"],
     tracks: Float[Array | np.ndarray, " track"],
-    pseudocount: Array | np.ndarray,
+    pseudocount: Array | np.float32,
 ) -> Float[Array, ""]:
     """Natural logarithm of a weighted mean of the predictions over bins and tracks."""
     predictions = model(dna[None], jnp.zeros(1, jnp.int32), modalities=[modality])[modality]

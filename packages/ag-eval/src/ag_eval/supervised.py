@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import xarray as xr
 from ag_core.checkpoint import Checkpoint
 from ag_core.errors import InputError
@@ -22,7 +21,7 @@ from ag_eval.link_features import link_features
 from ag_eval.metrics import Estimate, paired
 from ag_eval.results import Case, make_results
 from ag_eval.supervised_file import Supervised, read_supervised
-from ag_eval.variant_evaluation import REPEATS, measure, score_calls, score_peers
+from ag_eval.variant_evaluation import REPEATS, measure, peer_columns, score_calls, score_peers
 from ag_eval.variant_table import check_table, read_table
 
 NOTHING = (float("nan"), float("nan"))
@@ -32,8 +31,8 @@ NOTHING = (float("nan"), float("nan"))
 class Problem:
     """Rows with their features, numbered alike; `others` are predictions that nothing was learnt for."""
 
-    rows: pd.DataFrame
-    features: pd.DataFrame
+    rows: Any
+    features: Any
     positions: np.ndarray
     others: Mapping[str, np.ndarray]
     statuses: Mapping[str, int]
@@ -103,15 +102,13 @@ class SupervisedEvaluation(AbstractBenchmark):
             statuses=", ".join(f"{status} {count}" for status, count in sorted(problem.statuses.items())),
         )
 
-    def _measure(self, rows: pd.DataFrame, values: np.ndarray, groups: Groups) -> tuple[Estimate, int]:
+    def _measure(self, rows: Any, values: np.ndarray, groups: Groups) -> tuple[Estimate, int]:
         if self._file.variants:
             return measure(rows, values, self._file.variants, groups, self.repeats)
         return measure_links(rows["target"].to_numpy(np.float64), values, groups, self.repeats)
 
 
-def predict_rows(
-    rows: pd.DataFrame, features: pd.DataFrame, groups: Groups, file: Supervised
-) -> tuple[np.ndarray, int]:
+def predict_rows(rows: Any, features: Any, groups: Groups, file: Supervised) -> tuple[np.ndarray, int]:
     """Predictions out of fold, and how many tissues were left out: with one class, or fewer groups than folds.
 
     Raises InputError as `out_of_fold` does; of tissues, when none is left.
@@ -147,8 +144,8 @@ def _of_variants(model: Checkpoint, own: Evaluation, file: Supervised, data: Map
     results = score_calls(model, table, own, fasta, data)
     genes = table.rows["gene"] if "gene" in table.rows else [None] * len(results)
     features = variant_features(results, own, genes, by=file.features.by, over=file.features.over)
-    for name in own.data.peers:
-        features[f"peer {name}"] = pd.to_numeric(table.rows[f"peer {name}"], errors="coerce").to_numpy(np.float64)
+    for name, values in peer_columns(table.rows, own).items():
+        features[f"peer {name}"] = values
     return Problem(
         table.rows,
         features,

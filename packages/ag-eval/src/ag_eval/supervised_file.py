@@ -67,7 +67,7 @@ class Supervised(Strict):
             raise ValueError(f"{self.estimator} does not give what {metric} measures")
         columns: dict = self.table.data.columns
         wanted = {self.groups.by} & {"group", "gene"} | ({self.fit_each} - {None})
-        if missing := sorted(role for role in wanted if role not in columns):
+        if missing := sorted(str(role) for role in wanted if role not in columns):
             raise ValueError(f"data.columns lack {', '.join(missing)}")
         if self.variants and self.variants.pairs:
             raise ValueError("pairs are not drawn in supervised evaluations")
