@@ -26,13 +26,13 @@ CHANCE = "random"
 def draw_intervals(results: xr.Dataset) -> Figure | None:
     """Value and interval of each predictor, for each metric and group that has several; None where none has.
 
-    Groups beyond the first three of a metric are left to `draw_violins`.
+    Groups beyond the first two of a metric are left to `draw_violins`.
     """
     table = to_table(results)
     table = table[(table["group"] != "published") & (table["model"] != CHANCE)]
     panels = []
     for metric, own in table.groupby("metric", sort=False):
-        for group in list(dict.fromkeys(own["group"]))[:3]:
+        for group in list(dict.fromkeys(own["group"]))[:2]:
             part = own[own["group"] == group]
             if part["value"].notna().any():
                 panels.append((str(metric), str(group), part))
@@ -55,7 +55,7 @@ def _intervals(axes: Axes, metric: str, group: str, part: pd.DataFrame, chance: 
     if not np.isnan(chance):
         axes.axvline(chance, color="#4d4d4d", lw=0.8, ls=":")
     axes.set_yticks(places, [str(name) for name in part["model"]])
-    axes.invert_yaxis()
+    axes.set_ylim(len(part) - 0.4, -0.6)
     axes.set_title(f"{metric}, {group}", size=9, loc="left")
     _plain(axes)
 
