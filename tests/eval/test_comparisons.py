@@ -49,10 +49,9 @@ def test_intervals_cover_what_they_should(blocks):
     """Of 500 simulations 93-97 % hold the true correlation; with cases in blocks only when these are drawn together."""
     random, size, truth, inside = np.random.default_rng(7), 200, 0.6, 0
     for number in range(500):
-        each = size // 4 if blocks else size
-        x = random.normal(size=each)
-        y = truth * x + np.sqrt(1 - truth**2) * random.normal(size=each)
-        numbers = np.arange(each)
+        x = random.normal(size=size)
+        y = truth * x + np.sqrt(1 - truth**2) * random.normal(size=size)
+        numbers = np.arange(size)
         if blocks:  # each case four times
             x, y, numbers = np.repeat(x, 4), np.repeat(y, 4), np.repeat(numbers, 4)
         found = bootstrap(pearson, x, y, blocks=numbers, repeats=1000, seed=number)

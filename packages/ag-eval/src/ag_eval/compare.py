@@ -96,7 +96,7 @@ def _read(folder: pathlib.Path) -> tuple[dict[str, Any], dict[str, xr.Dataset]]:
 def _rows(name: str, one: xr.Dataset, other: xr.Dataset) -> list[Row]:
     values = []
     for results in (one, other):
-        table = to_table(results)
+        table: Any = to_table(results)
         own = table[table["model"] == results.attrs.get("model")]
         values.append(own.drop_duplicates("metric").set_index("metric")["value"])
     return [

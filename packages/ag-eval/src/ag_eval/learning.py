@@ -22,6 +22,13 @@ CLASSIFIERS: tuple[EstimatorName, ...] = ("random_forest", "boosting", "logistic
 Groups = Int[np.ndarray, " row"]
 # Folds in which the strength of LASSO's penalty is chosen, within what is learnt from.
 INNER = 5
+_DEFAULTS: dict[str, dict[str, Any]] = {
+    "random_forest": {"n_estimators": 300, "min_samples_leaf": 3, "random_state": 0},
+    "boosting": {"random_state": 0},
+    "logistic": {"max_iter": 1000},
+    # Weaker penalties than a hundredth of the strongest do not converge with hundreds of tracks that are alike.
+    "lasso": {"eps": 0.01, "max_iter": 20_000, "tol": 1e-3},
+}
 
 
 def out_of_fold(
@@ -75,22 +82,17 @@ def make_estimator(estimator: EstimatorName, groups: Groups, settings: Mapping[s
     """
     # A gap becomes the median of what is learnt from, and a feature that says so.
     fill = SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True)
-    given = dict(settings or {})
+    given = _DEFAULTS.get(estimator, {}) | dict(settings or {})
     try:
         if estimator == "random_forest":
-            return make_pipeline(
-                fill, RandomForestClassifier(**{"n_estimators": 300, "min_samples_leaf": 3, "random_state": 0} | given)
-            )
+            return make_pipeline(fill, RandomForestClassifier(**given))
         if estimator == "boosting":
-            return make_pipeline(fill, HistGradientBoostingClassifier(**{"random_state": 0} | given))
+            return make_pipeline(fill, HistGradientBoostingClassifier(**given))
         if estimator == "logistic":
-            return make_pipeline(fill, StandardScaler(), LogisticRegression(**{"max_iter": 1000} | given))
-        # Weaker penalties than a hundredth of the strongest do not converge with hundreds of tracks that are alike.
+            return make_pipeline(fill, StandardScaler(), LogisticRegression(**given))
         inner = GroupKFold(min(INNER, len(np.unique(groups))))
         splits = list(inner.split(groups, groups=groups))
-        return make_pipeline(
-            fill, StandardScaler(), LassoCV(cv=splits, **{"eps": 0.01, "max_iter": 20_000, "tol": 1e-3} | given)
-        )
+        return make_pipeline(fill, StandardScaler(), LassoCV(cv=splits, **given))
     except TypeError as error:
         raise InputError(f"settings of {estimator}: {error}; see scikit-learn's documentation") from error
 

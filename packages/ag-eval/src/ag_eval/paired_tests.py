@@ -48,8 +48,8 @@ def between_runs(
         metric = row_metric(one)
         if metric is None or row_metric(other) is None or not _same_rows(one, other):
             continue
-        scores = [each["score"].values[0] for each in (one, other)]
-        tests.append((name, one.attrs["rows_metric"], *labels, _test(metric, one, *scores, repeats)))
+        ours, theirs = (each["score"].values[0] for each in (one, other))
+        tests.append((name, one.attrs["rows_metric"], *labels, _test(metric, one, ours, theirs, repeats)))
     return _adjusted(tests)
 
 
@@ -72,4 +72,7 @@ def _same_rows(one: xr.Dataset, other: xr.Dataset) -> bool:
 
 def _adjusted(tests: Sequence[tuple[str, str, str, str, Difference]]) -> list[Paired]:
     q_values = adjusted([found.p for *_, found in tests])
-    return [Paired(*test, float(q)) for test, q in zip(tests, q_values, strict=True)]
+    return [
+        Paired(benchmark, metric, one, other, found, float(q))
+        for (benchmark, metric, one, other, found), q in zip(tests, q_values, strict=True)
+    ]

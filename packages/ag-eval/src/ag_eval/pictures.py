@@ -1,9 +1,9 @@
 """Pictures of results: intervals of all predictors, gains over others, tracks as violins, curves, scatters."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
-import pandas as pd
 import xarray as xr
 from ag_data.plot.axes import COLORS
 from matplotlib.axes import Axes
@@ -28,7 +28,7 @@ def draw_intervals(results: xr.Dataset) -> Figure | None:
 
     Groups beyond the first two of a metric are left to `draw_violins`.
     """
-    table = to_table(results)
+    table: Any = to_table(results)
     table = table[(table["group"] != "published") & (table["model"] != CHANCE)]
     panels = []
     for metric, own in table.groupby("metric", sort=False):
@@ -46,7 +46,7 @@ def draw_intervals(results: xr.Dataset) -> Figure | None:
     return figure
 
 
-def _intervals(axes: Axes, metric: str, group: str, part: pd.DataFrame, chance: float, ours: str) -> None:
+def _intervals(axes: Axes, metric: str, group: str, part: Any, chance: float, ours: str) -> None:
     places = np.arange(len(part))
     for place, (_, row) in zip(places, part.iterrows(), strict=True):
         color = OURS if row["model"] == ours else OTHERS
@@ -93,14 +93,15 @@ def draw_gains(named: Mapping[str, xr.Dataset], better: Sequence[str] = ()) -> F
     axes.set_xlabel(
         "relative improvement in %, chance taken away (blue: over what was run beside it; orange: published)"
     )
-    axes.xaxis.label.set_size(8)
+    axes.xaxis.label.set_fontsize(8)
     _plain(axes)
     return figure
 
 
 def _gains(name: str, results: xr.Dataset) -> list[tuple[str, float, str]]:
     """Of the first metric and group: (label, gain, whether "run" or "published")."""
-    table, ours = to_table(results), results.attrs.get("model", "")
+    table: Any = to_table(results)
+    ours = results.attrs.get("model", "")
     if results.attrs.get("higher_is_better") in (False, "False") or not len(table):
         return []
     metric, group = table["metric"].iloc[0], table["group"].iloc[0]
@@ -126,7 +127,7 @@ def _gains(name: str, results: xr.Dataset) -> list[tuple[str, float, str]]:
 
 def draw_violins(results: xr.Dataset) -> Figure | None:
     """The distribution of each metric over tracks, for each predictor; None with fewer than `VIOLIN` tracks."""
-    table = to_table(results).dropna(subset="value")
+    table: Any = to_table(results).dropna(subset="value")
     table = table[(table["model"] != CHANCE) & (table["group"] != "published")]
     panels = []
     for metric, own in table.groupby("metric", sort=False):
@@ -199,7 +200,7 @@ def _scatters(results: xr.Dataset, target: np.ndarray) -> Figure | None:
 
 
 def _chance(results: xr.Dataset, metric: str, group: str) -> float:
-    table = to_table(results)
+    table: Any = to_table(results)
     found = table[(table["metric"] == metric) & (table["group"] == group) & (table["model"] == CHANCE)]["value"]
     return float(found.iloc[0]) if len(found) else float("nan")
 

@@ -99,7 +99,8 @@ def _overview(outcomes: Sequence[Outcome]) -> str:
         if outcome.results is None:
             rows.append((outcome.name, outcome.status, "", "", "", outcome.note))
             continue
-        table, ours = to_table(outcome.results), outcome.results.attrs.get("model", "")
+        table: Any = to_table(outcome.results)
+        ours = outcome.results.attrs.get("model", "")
         metric, group = table["metric"].iloc[0], table["group"].iloc[0]
         first = table[(table["metric"] == metric) & (table["group"] == group)]
         own, others = first[first["model"] == ours], first[(first["model"] != ours) & first["value"].notna()]
@@ -158,7 +159,7 @@ def _about(results: xr.Dataset) -> str:
 
 
 def _cases(results: xr.Dataset) -> str:
-    table = to_table(results)
+    table: Any = to_table(results)
     rows = [(row["metric"], row["group"], row["model"], _figure(row)) for _, row in table.head(MOST_ROWS).iterrows()]
     text = _table(("metric", "group", "model", "value (95 % interval)"), rows)
     return text + (f"\n\nand {len(table) - MOST_ROWS:,} more in results.parquet" if len(table) > MOST_ROWS else "")

@@ -80,7 +80,8 @@ def from_json(content: dict[str, Any]) -> xr.Dataset:
 
     def case(row: dict[str, Any]) -> Case:
         numbers = [float("nan") if row[name] is None else float(row[name]) for name in VARIABLES]
-        return Case(*(row[name] for name in COORDINATES), Estimate(*numbers))
+        benchmark, metric, group, model = (str(row[name]) for name in COORDINATES)
+        return Case(benchmark, metric, group, model, Estimate(*numbers))
 
     return make_results(map(case, content["cases"]), **content["attributes"])
 

@@ -57,7 +57,8 @@ def score_peers(names: Iterable[str], table: VariantTable, data: Mapping[str, An
 
 def peer_columns(rows: pd.DataFrame, own: Evaluation) -> dict[str, np.ndarray]:
     """What the table itself says others predict."""
-    return {name: pd.to_numeric(rows[f"peer {name}"], errors="coerce").to_numpy(np.float64) for name in own.data.peers}
+    numbers: Any = {name: pd.to_numeric(rows[f"peer {name}"], errors="coerce") for name in own.data.peers}
+    return {name: column.to_numpy(np.float64) for name, column in numbers.items()}
 
 
 def combine(result: Result, own: Evaluation, gene: str | None) -> float:

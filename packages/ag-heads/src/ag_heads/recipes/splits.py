@@ -29,7 +29,7 @@ class Source:
     def trained_on(self) -> Seen | None:
         """What is learnt from, as in `ModelSpec`; None where neither settings nor stores name the assembly."""
         assembly = self.settings.assembly or next((store.build for store in self.stores if store.build), None)
-        return assembly and {assembly: write_regions(self.split["train"])}
+        return {assembly: write_regions(self.split["train"])} if assembly else None
 
 
 def open_source(settings: Settings, feed: own.Feed, stream: own.StreamSettings) -> Source:
