@@ -65,6 +65,7 @@ def _parts(backbone, ref, codes, first, starts, edit, size):
 )
 @example([0, LENGTH - 4], [0, 29, 28, 1])
 @example([127, 128], [2, 3, 4, 5])
+@pytest.mark.slow
 def test_patches_and_stretches_are_exact(backbone, known, places, tokens):
     codes, ref = known
     alt = codes[np.asarray(WHICH)]

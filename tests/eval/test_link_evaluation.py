@@ -79,6 +79,7 @@ def test_gradients_are_those_of_the_signal(small_world):
     assert plain == pytest.approx((near @ size) / near.sum(), rel=1e-4)
 
 
+@pytest.mark.slow
 def test_an_element_taken_away_is_the_loss_of_the_genes_signal(small_world):
     genome, element = small_world.genome, pair(3000, 3200)
     place = scorer(small_world).place(element)

@@ -44,7 +44,13 @@ def test_a_label_of_the_locus_cannot_be_learnt_across_loci(estimator):
     assert 0.35 < auroc(labels, held) < 0.65
 
 
-@pytest.mark.parametrize("estimator", ["random_forest", "boosting", "logistic", "lasso"])
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        pytest.param(kind, marks=pytest.mark.slow) if "forest" in kind else kind
+        for kind in ("random_forest", "boosting", "logistic", "lasso")
+    ],
+)
 def test_what_holds_in_all_loci_is_learnt_with_gaps_in_the_features(estimator):
     features, groups, random = loci(1)
     signal = random.normal(size=len(groups))
@@ -161,6 +167,7 @@ def figures(results):
     return dict(zip(results["model"].values.tolist(), results["value"].values.tolist(), strict=True))
 
 
+@pytest.mark.slow
 def test_effects_that_the_scores_explain_are_found_and_noise_is_not(small_world, scored, tmp_path):
     rows, values = scored
     scaled = values / values.std(axis=0)

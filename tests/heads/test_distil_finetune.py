@@ -126,6 +126,7 @@ def test_a_delta_and_its_base_make_the_model(teacher, tmp_path, capsys):
     assert "missing or damaged" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_heads_of_several_labs_stand_on_one_backbone(teacher, tmp_path, capsys):
     """One pass predicts for each lab what its own model does; what cannot be put together is refused."""
     base = load(teacher)
@@ -155,6 +156,7 @@ def test_heads_of_several_labs_stand_on_one_backbone(teacher, tmp_path, capsys):
     assert "an earlier delta has a head 'two', too" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_what_a_fine_tune_cannot_do_is_said(folder, teacher, tmp_path, capsys):
     store = ["--store", str(folder / "store.zarr"), "-o", str(tmp_path / "x")]
     genome = ["--genome", str(folder / "genome.fa")]

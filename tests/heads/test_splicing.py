@@ -23,6 +23,7 @@ HUMAN = jnp.array(0)
     hnp.arrays(np.float32, st.tuples(st.integers(1, 30), st.just(5)), elements=st.sampled_from([0, 0.05, 0.1, 0.5, 1])),
     st.integers(1, 12),
 )
+@pytest.mark.slow
 def test_selected_sites_are_the_most_likely_ones(probabilities, count):
     """At least the threshold, ascending, padding last; of equals the lowest positions."""
     rows = np.asarray(select_sites(jnp.asarray(probabilities), count, 0.1))

@@ -60,7 +60,9 @@ def assert_equal(got, want):
             np.testing.assert_allclose(got[name][key], x, 2e-4, 1e-5, err_msg=f"{name}/{key}")
 
 
-@pytest.mark.parametrize("piece", [pytest.param(4096, marks=pytest.mark.slow), 2048 + 128, 16_384])
+@pytest.mark.parametrize(
+    "piece", [*(pytest.param(size, marks=pytest.mark.slow) for size in (4096, 2048 + 128)), 16_384]
+)
 def test_pieces_equal_the_whole(eleven_heads_model, codes, whole, piece):
     assert_equal(join(stream(eleven_heads_model, codes, 1, piece=piece)), whole[1])
 

@@ -134,6 +134,7 @@ def test_loss_sees_counts_and_shares_apart():
     assert loss(2 * truth) == pytest.approx(uniform + more / 128, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_tracks_that_do_not_count_have_no_gradient():
     model, inputs = head(), embeddings()
     signal = jax.random.uniform(jax.random.key(3), (LENGTH, 6)).at[:, 5].set(jnp.nan).at[:, 1].set(jnp.nan)

@@ -100,6 +100,7 @@ def test_the_background_lies_evenly_in_its_own_table(made, engine, results):
         np.testing.assert_array_equal(np.isnan(one.quantiles), np.isnan(one.values))
 
 
+@pytest.mark.slow
 def test_a_table_of_the_other_parity_is_refused(world, made):
     """Where the switch acts on a scorer, that is another one; a centre mask is the same either way."""
     upstream = {"gtf": world.gtf, "model": world.model, "parity": "upstream"}

@@ -135,6 +135,7 @@ def test_predictions_are_those_of_the_model_cut_to_the_region(tree, files, world
         assert dataset["name"].values.tolist() == TABLES[modality]["name"].values[real].tolist()
 
 
+@pytest.mark.slow
 def test_junctions_are_pairs_of_sites_in_order(tree, files, world):
     junctions = tree["splice_junctions"].to_dataset()
     window = interval_of(junctions, "window")
