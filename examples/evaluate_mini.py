@@ -26,7 +26,7 @@ from ag_data.sampling import Anywhere
 from ag_data.splice_sites import annotated_sites
 from ag_data.streams import Wanted
 from ag_eval.metrics import auprc, auroc, pearson
-from ag_eval.splice_matrices import count_sites, log_odds, site_scores
+from ag_eval.peers.splice_matrices import count_sites, log_odds, site_scores
 from ag_heads.recipes.feeds import target_resolution
 from ag_heads.recipes.settings import HeadSettings
 from ag_heads.recipes.settings_file import read_settings

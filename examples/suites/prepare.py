@@ -11,8 +11,8 @@ from typing import Annotated
 import pandas as pd
 import pysam
 import typer
-from ag_eval.constructs import vexseq_constructs, write_constructs
 from ag_eval.seen import lift
+from ag_eval.variants.constructs import vexseq_constructs, write_constructs
 
 CHROMOSOMES = {"chr20": "chr20", "chrX": "chrX_1_69999930", "chr22": "chr22_partial"}
 

@@ -19,7 +19,7 @@ from ag_data import Fasta
 from ag_eval import run_benchmark
 from ag_eval.benchmarks.chip_peaks import find_windows, near_summits
 from ag_eval.commands import evaluate
-from ag_eval.variants import read_measured
+from ag_eval.variants.measured import read_measured
 from typer.testing import CliRunner
 
 WINDOW, LENGTH = 2048, 20_000

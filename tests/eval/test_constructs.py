@@ -4,9 +4,9 @@ import pandas as pd
 import pytest
 from ag_core.errors import InputError
 from ag_data import Fasta, Status, annotated_sites, read_gtf
-from ag_eval.constructs import difference, mpra_constructs, vexseq_constructs, write_constructs
-from ag_eval.evaluation import read_evaluation
-from ag_eval.variant_table import check_table, read_table
+from ag_eval.variants.constructs import difference, mpra_constructs, vexseq_constructs, write_constructs
+from ag_eval.variants.settings import read_evaluation
+from ag_eval.variants.table import check_table, read_table
 
 # An exon of 7 bases between two introns, in the direction of transcription.
 LEFT, EXON, RIGHT = "TTCTCTTTTCAG", "GACCTAA", "GTAAGTCTTA"

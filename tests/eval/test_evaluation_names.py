@@ -9,23 +9,23 @@ from ag_core.plugins import registry
 from ag_eval import evaluation_names
 from ag_eval.evaluation_table import make_table
 from ag_eval.plugin import KINDS
-from ag_eval.suite_settings import find_suite
+from ag_eval.suites.settings import find_suite
 
 FOLDER = pathlib.Path(ag_eval.__file__).parent
 FILES = {
-    "evaluations": evaluation_names.VARIANTS,
-    "track_evaluations": evaluation_names.TRACKS,
-    "supervised_evaluations": evaluation_names.SUPERVISED,
-    "link_evaluations": evaluation_names.LINKS,
-    "direction_evaluations": evaluation_names.DIRECTIONS,
+    "variants": evaluation_names.VARIANTS,
+    "tracks": evaluation_names.TRACKS,
+    "supervised": evaluation_names.SUPERVISED,
+    "links": evaluation_names.LINKS,
+    "directions": evaluation_names.DIRECTIONS,
 }
 
 
 def read(folder):
     found = {}
-    for path in (FOLDER / folder).glob("*.yaml"):
+    for path in (FOLDER / folder / "evaluations").glob("*.yaml"):
         content = yaml.safe_load(path.read_text())
-        if folder == "supervised_evaluations":
+        if folder == "supervised":
             content = content.get("variants") or content["links"]
         found[path.stem] = content
     return found

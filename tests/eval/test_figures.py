@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from ag_eval.contact_metrics import insulation, insulation_correlation, map_correlation
-from ag_eval.expression import across_genes, across_tracks, mean_coverage, quantile_normalised, specific
-from ag_eval.junction_ratios import observed_pairs, psi3, psi5
-from ag_eval.profiles import log_totals, profile_distance
-from ag_eval.signs import sign_curve
+from ag_eval.tracks.contact_metrics import insulation, insulation_correlation, map_correlation
+from ag_eval.tracks.expression_metrics import across_genes, across_tracks, mean_coverage, quantile_normalised, specific
+from ag_eval.tracks.junction_ratios import observed_pairs, psi3, psi5
+from ag_eval.tracks.profile_metrics import log_totals, profile_distance
+from ag_eval.variants.signs import sign_curve
 
 
 def test_profiles_compare_shapes_alone():

@@ -7,9 +7,9 @@ import yaml
 from ag_core.errors import InputError
 from ag_core.genome import Variant
 from ag_data import Fasta
-from ag_eval.credible_sets import resolve, resolved_shares
-from ag_eval.direction_file import FOLDER, read_direction
-from ag_eval.gwas_direction import GwasDirection
+from ag_eval.directions.credible_sets import resolve, resolved_shares
+from ag_eval.directions.evaluation import GwasDirection
+from ag_eval.directions.settings import FOLDER, read_direction
 from ag_scorers import open_engine
 
 COLUMNS = {"chromosome": "chrom", "position": "pos", "reference": "ref", "alternate": "alt", "target": "beta"}

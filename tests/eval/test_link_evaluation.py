@@ -10,12 +10,12 @@ from ag_core.errors import InputError
 from ag_core.genome import Interval
 from ag_core.sequence import encode, one_hot
 from ag_data import Fasta, read_gtf
-from ag_eval.link_evaluation import LinkEvaluation
-from ag_eval.link_file import FOLDER, LinkScore, read_links_file
-from ag_eval.link_table import NEAREST, baselines
-from ag_eval.links import LinkScorer, LinkStatus, Pair, _attribution, _log_mean
+from ag_eval.links.attribution import LinkScorer, LinkStatus, Pair, _attribution, _log_mean
+from ag_eval.links.evaluation import LinkEvaluation
+from ag_eval.links.settings import FOLDER, LinkScore, read_links_file
+from ag_eval.links.table import NEAREST, baselines
 from ag_eval.predict import predict
-from ag_eval.supervised import SupervisedEvaluation
+from ag_eval.supervised.evaluation import SupervisedEvaluation
 
 GRADIENT = {"method": "gradient", "modality": "rna_seq", "spread": 50}
 COLUMNS = {"chromosome": "chrom", "start": "start", "end": "end", "tss": "tss", "gene": "gene", "target": "hit"}

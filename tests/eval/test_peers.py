@@ -19,8 +19,7 @@ from ag_eval.peers.mmsplice import Exon, MmSplice, exons_of, moved
 from ag_eval.peers.score_cache import ScoreCache
 from ag_eval.peers.site_changes import SiteChanges, largest_change
 from ag_eval.peers.site_network import CONTEXT, TOGETHER, score_sites
-from ag_eval.peers.splice_matrix import SpliceMatrix
-from ag_eval.splice_matrices import (
+from ag_eval.peers.splice_matrices import (
     count_sites,
     fit_matrices,
     log_odds,
@@ -28,6 +27,7 @@ from ag_eval.splice_matrices import (
     site_scores,
     write_matrices,
 )
+from ag_eval.peers.splice_matrix import SpliceMatrix
 
 LENGTH, EXONS = 3000, ((200, 400), (900, 1000), (2000, 2300))
 # Acceptor where CAG|G is, donor where AG|GTAAGT is: what the program below answers, as the real ones would.

@@ -12,8 +12,8 @@ from ag_core.config import PRESETS
 from ag_core.errors import InputError
 from ag_core.plugins import registry
 from ag_core.schema import track_table
-from ag_eval import suite_run
-from ag_eval.suite_settings import find_suite, read_suite, suites
+from ag_eval.suites import run as suite_run
+from ag_eval.suites.settings import find_suite, read_suite, suites
 
 SKIPPED = "needs table ($EXAMPLE_CAQTL), which is not set. How to get it: "
 

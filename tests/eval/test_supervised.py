@@ -7,10 +7,10 @@ import yaml
 from ag_core.errors import InputError
 from ag_core.genome import Variant
 from ag_data import Fasta
-from ag_eval.learning import group_rows, make_estimator, out_of_fold
 from ag_eval.metrics import auroc, pearson
-from ag_eval.supervised import SupervisedEvaluation
-from ag_eval.supervised_file import FOLDER, read_supervised
+from ag_eval.supervised.evaluation import SupervisedEvaluation
+from ag_eval.supervised.learning import group_rows, make_estimator, out_of_fold
+from ag_eval.supervised.settings import FOLDER, read_supervised
 from ag_scorers import open_engine
 from threadpoolctl import threadpool_limits
 

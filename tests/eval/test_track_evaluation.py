@@ -25,8 +25,8 @@ from ag_data.modality_job import ModalityJob
 from ag_data.parts import Part
 from ag_data.store_writer import StoreWriter
 from ag_eval.results import check_results
-from ag_eval.track_evaluation import TrackEvaluation
-from ag_eval.track_settings import FOLDER, METRICS, read_settings
+from ag_eval.tracks.evaluation import TrackEvaluation
+from ag_eval.tracks.settings import FOLDER, METRICS, read_settings
 
 NAMES = sorted(path.stem for path in FOLDER.glob("*.yaml"))
 WINDOW, LENGTH, MAP = 2048, 16 * 2048, 16_384

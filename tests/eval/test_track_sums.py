@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from ag_eval.track_sums import TrackMetrics, crop
+from ag_eval.tracks.sums import TrackMetrics, crop
 from hypothesis import given
 from hypothesis import strategies as st
 

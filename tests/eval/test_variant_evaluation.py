@@ -15,11 +15,11 @@ from ag_core.errors import InputError
 from ag_core.plugins import registry
 from ag_core.schema import track_table
 from ag_data import Fasta
-from ag_eval.evaluation import FOLDER, read_evaluation
+from ag_eval.benchmark_run import run_benchmark
 from ag_eval.metrics import auroc
-from ag_eval.row_metrics import measure, measure_predictions, weighted_mean
-from ag_eval.suite import run_benchmark
-from ag_eval.variant_table import check_table, read_table
+from ag_eval.variants.row_metrics import measure, measure_predictions, weighted_mean
+from ag_eval.variants.settings import FOLDER, read_evaluation
+from ag_eval.variants.table import check_table, read_table
 from ag_scorers import score
 
 LENGTH, VARIANTS = 12_000, 24

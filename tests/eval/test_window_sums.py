@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from ag_core.errors import InputError
 from ag_eval.metrics import Estimate, auprc, top_k
-from ag_eval.questions import gc_content, middle_bins
-from ag_eval.ranked_points import rank_cases
 from ag_eval.results import Case, make_results
-from ag_eval.splicing_tracks import canonical
-from ag_eval.track_points import TrackPoints, attach_points
-from ag_eval.track_sums import TrackMetrics
-from ag_eval.window_sums import WindowMeans, WindowSums, draw_windows
+from ag_eval.tracks.points import TrackPoints, attach_points
+from ag_eval.tracks.questions import gc_content, middle_bins
+from ag_eval.tracks.ranked_points import rank_cases
+from ag_eval.tracks.splicing import canonical
+from ag_eval.tracks.sums import TrackMetrics
+from ag_eval.tracks.window_sums import WindowMeans, WindowSums, draw_windows
 
 WINDOWS = 5
 

@@ -4,11 +4,11 @@ from ag_core.lazy import lazy_names
 
 _NAMES = {
     # Running
-    "run_benchmark": "suite",
-    "run_suite": "suite_run",
-    "find_suite": "suite_settings",
-    "write_report": "report",
-    "compare_runs": "compare",
+    "run_benchmark": "benchmark_run",
+    "run_suite": "suites.run",
+    "find_suite": "suites.settings",
+    "write_report": "suites.report",
+    "compare_runs": "suites.compare",
     # Results
     "Case": "results",
     "make_results": "results",
@@ -29,8 +29,8 @@ _NAMES = {
     "adjusted": "comparisons",
     "relative_gain": "comparisons",
     # Measured variants
-    "read_measured": "variants",
-    "score_variants": "variants",
+    "read_measured": "variants.measured",
+    "score_variants": "variants.measured",
 }
 
 __getattr__, __dir__, __all__ = lazy_names(__name__, _NAMES)

@@ -49,9 +49,9 @@ def evaluate(
     # Here, so that `agenome eval --help` answers at once.
     from ag_core.checkpoint import load
 
+    from ag_eval.benchmark_run import check_data, create_benchmark, run_benchmark
     from ag_eval.results import to_json, to_table, write_results
-    from ag_eval.suite import check_data, create_benchmark, run_benchmark
-    from ag_eval.suite_commands import list_all
+    from ag_eval.suites.commands import list_all
 
     console = Console(stderr=True)
     if name is None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from ag_eval.suite_settings import read_suite
+from ag_eval.suites.settings import read_suite
 
 FOLDER = pathlib.Path(__file__).parent
 # What was measured on real data, see docs/real-data; the others run on generated data in the tests.
@@ -52,7 +52,7 @@ def _status(content: dict[str, Any]) -> str:
 
 
 def _read(name: str) -> dict[str, Any]:
-    (path,) = FOLDER.glob(f"*evaluations/{name}.yaml")
+    (path,) = FOLDER.glob(f"*/evaluations/{name}.yaml")
     content = yaml.safe_load(path.read_text())
     return content.get("variants") or content.get("links") or content if "title" not in content else content
 

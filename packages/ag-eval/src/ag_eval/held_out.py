@@ -10,7 +10,7 @@ from ag_core.genome import Interval
 from ag_data import Genome, Tiled, hold_out, read_peaks, read_regions
 from ag_data.regions import Regions, regions_table, resize_windows
 
-from ag_eval.track_settings import TrackSettings
+from ag_eval.tracks.settings import TrackSettings
 
 
 def find_regions(

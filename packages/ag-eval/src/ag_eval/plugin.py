@@ -6,11 +6,11 @@ from ag_eval.evaluation_names import DIRECTIONS, LINKS, SUPERVISED, TRACKS, VARI
 
 # What runs the evaluations of each kind.
 KINDS = (
-    (VARIANTS, "ag_eval.variant_evaluation:VariantEvaluation"),
-    (TRACKS, "ag_eval.track_evaluation:TrackEvaluation"),
-    (SUPERVISED, "ag_eval.supervised:SupervisedEvaluation"),
-    (LINKS, "ag_eval.link_evaluation:LinkEvaluation"),
-    (DIRECTIONS, "ag_eval.gwas_direction:GwasDirection"),
+    (VARIANTS, "ag_eval.variants.evaluation:VariantEvaluation"),
+    (TRACKS, "ag_eval.tracks.evaluation:TrackEvaluation"),
+    (SUPERVISED, "ag_eval.supervised.evaluation:SupervisedEvaluation"),
+    (LINKS, "ag_eval.links.evaluation:LinkEvaluation"),
+    (DIRECTIONS, "ag_eval.directions.evaluation:GwasDirection"),
 )
 
 
@@ -20,26 +20,26 @@ def ag_benchmarks():
         *(Plugin(name, target, title, {"file": name}) for titles, target in KINDS for name, title in titles.items()),
         Plugin(
             "variant_table",
-            "ag_eval.variant_evaluation:VariantEvaluation",
+            "ag_eval.variants.evaluation:VariantEvaluation",
             "any table of variants with labels or effects, described by a YAML file",
         ),
         Plugin(
             "tracks",
-            "ag_eval.track_evaluation:TrackEvaluation",
+            "ag_eval.tracks.evaluation:TrackEvaluation",
             "any store of measured tracks, described by a YAML file",
         ),
         Plugin(
             "supervised",
-            "ag_eval.supervised:SupervisedEvaluation",
+            "ag_eval.supervised.evaluation:SupervisedEvaluation",
             "learning on a model's scores, described by a YAML file",
         ),
         Plugin(
             "paper",
-            "ag_eval.suite_settings:Suite",
+            "ag_eval.suites.settings:Suite",
             "the paper's 24 evaluations of tracks and 26 of variants",
             {"package": "ag_eval", "file": "suites/paper.yaml"},
         ),
-        Plugin("links", "ag_eval.link_evaluation:LinkEvaluation", "elements and genes, described by a YAML file"),
+        Plugin("links", "ag_eval.links.evaluation:LinkEvaluation", "elements and genes, described by a YAML file"),
         Plugin(
             "chip_peaks",
             "ag_eval.benchmarks.chip_peaks:ChipPeaks",
@@ -84,7 +84,7 @@ def ag_peers():
 def ag_commands():
     return [
         Plugin("eval", "ag_eval.commands:evaluate", "measure a model against held-out facts"),
-        Plugin("eval run", "ag_eval.suite_commands:run", "run a suite of benchmarks: report, pictures, card"),
-        Plugin("eval list", "ag_eval.suite_commands:list_all", "what benchmarks and suites there are"),
-        Plugin("eval compare", "ag_eval.suite_commands:compare", "two runs of a suite side by side"),
+        Plugin("eval run", "ag_eval.suites.commands:run", "run a suite of benchmarks: report, pictures, card"),
+        Plugin("eval list", "ag_eval.suites.commands:list_all", "what benchmarks and suites there are"),
+        Plugin("eval compare", "ag_eval.suites.commands:compare", "two runs of a suite side by side"),
     ]

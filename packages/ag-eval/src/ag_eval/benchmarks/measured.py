@@ -13,7 +13,7 @@ from ag_data import Fasta
 
 from ag_eval.metrics import auroc, bootstrap, paired, pearson, spearman
 from ag_eval.results import Case, make_results
-from ag_eval.variants import read_measured, score_variants
+from ag_eval.variants.measured import read_measured, score_variants
 
 # Below this p-value an effect counts as one, above the second as none; what lies between takes no part in AUROC.
 SIGNIFICANT, NEUTRAL = 1e-3, 0.5

@@ -13,7 +13,7 @@ from jaxtyping import Float
 
 from ag_eval.peers.planning import score_by_plan
 from ag_eval.peers.site_changes import SiteChanges
-from ag_eval.splice_matrices import REACH, log_odds, read_matrices, site_scores
+from ag_eval.peers.splice_matrices import REACH, log_odds, read_matrices, site_scores
 
 CONTEXT = max(map(sum, REACH.values())) + 1
 SHIPPED = pathlib.Path(__file__).with_name("splice_matrix.json")
@@ -25,8 +25,8 @@ class SpliceMatrix(AbstractPeer):
     Data: `fasta`; `gtf` for the strand. Nothing is fitted to variants.
 
     - `order`: 0, bases by themselves (weight matrices); 1, each given the one before.
-    - `file`: counts as `ag_eval.splice_matrices.write_matrices` makes them; by default those of GENCODE's sites on
-      chr20 without HNF4A's surroundings.
+    - `file`: counts as `ag_eval.peers.splice_matrices.write_matrices` makes them; by default those of GENCODE's sites
+      on chr20 without HNF4A's surroundings.
     """
 
     needs = ("fasta",)

@@ -9,7 +9,7 @@ def ag_benchmarks():
         Plugin("marked_regions", "ag_example_benchmark.regions:MarkedRegions", "is more predicted in given regions?"),
         Plugin(
             "example_suite",
-            "ag_eval.suite_settings:Suite",
+            "ag_eval.suites.settings:Suite",
             "marked regions, and accessibility QTLs",
             {"package": "ag_example_benchmark", "file": "suite.yaml"},
         ),

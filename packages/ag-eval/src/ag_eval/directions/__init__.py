@@ -1,0 +1,1 @@
+"""Which way a gene acts on a trait: credible sets, eQTLs and signs."""

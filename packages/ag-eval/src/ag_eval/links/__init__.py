@@ -1,0 +1,1 @@
+"""Evaluations of links between regulatory elements and genes."""

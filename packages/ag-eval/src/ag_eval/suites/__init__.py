@@ -1,0 +1,1 @@
+"""Suites: several benchmarks, their report and their result card."""

@@ -1,0 +1,1 @@
+"""Evaluations that learn on top of a model's scores."""

@@ -1,0 +1,1 @@
+"""Evaluations of genome tracks: what was measured in windows against what a model predicts there."""

@@ -1,0 +1,1 @@
+"""Evaluations of variant effects: tables of variants against a model's scores."""
