@@ -42,10 +42,10 @@ def difference(
         draws[i] = metric(target, one, often) - metric(target, other, often)
     known = draws[~np.isnan(draws)]
     if not len(known) or np.isnan(value):
-        return Difference(Estimate(value, *limits(draws, level)), float("nan"))
+        return Difference(Estimate(value, *limits(draws, level, count)), float("nan"))
     # Draws of no difference count for neither side.
     side = min(np.mean(known < 0), np.mean(known > 0)) + np.mean(known == 0) / 2
-    return Difference(Estimate(value, *limits(draws, level)), float(np.clip(2 * side, 1 / (len(known) + 1), 1)))
+    return Difference(Estimate(value, *limits(draws, level, count)), float(np.clip(2 * side, 1 / (len(known) + 1), 1)))
 
 
 def adjusted(p_values: Sequence[float] | Float[np.ndarray, " test"]) -> Float[np.ndarray, " test"]:

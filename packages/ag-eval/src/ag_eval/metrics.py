@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
+from scipy import stats
 
 Cases = Shaped[np.ndarray, " case"]
 Weights = Shaped[np.ndarray, " case"] | None
@@ -107,7 +108,7 @@ def bootstrap(
     level: float = 0.95,
     seed: int = 0,
 ) -> Estimate:
-    """`metric(x, y)` with its percentile interval at `level`.
+    """`metric(x, y)` with its percentile interval at `level`, see `limits`.
 
     Cases that depend on each other (bins of one window, alleles of one position) share a number in `blocks` and
     are drawn together; by default each is drawn by itself. Draws without a defined value do not count; with none
@@ -121,7 +122,7 @@ def bootstrap(
     for i in range(len(draws)):
         often = np.bincount(random.integers(0, count, count), minlength=count)
         draws[i] = metric(x, y, often[numbers])
-    return Estimate(value, *limits(draws, level))
+    return Estimate(value, *limits(draws, level, count))
 
 
 def bootstrap_median(values: Cases, *, repeats: int = 1000, level: float = 0.95, seed: int = 0) -> Estimate:
@@ -130,15 +131,22 @@ def bootstrap_median(values: Cases, *, repeats: int = 1000, level: float = 0.95,
     if not len(values):
         return Estimate(*[float("nan")] * 3)
     drawn = np.random.default_rng(seed).integers(0, len(values), (repeats, len(values)))
-    return Estimate(float(np.median(values)), *limits(np.median(values[drawn], axis=1), level))
+    return Estimate(float(np.median(values)), *limits(np.median(values[drawn], axis=1), level, len(values)))
 
 
-def limits(draws: Float[np.ndarray, " draw"], level: float) -> tuple[float, float]:
-    """Percentile limits of the draws that are not NaN."""
+def limits(draws: Float[np.ndarray, " draw"], level: float, cases: int | None = None) -> tuple[float, float]:
+    """Percentile limits of the draws that are not NaN.
+
+    Draws of few cases (or blocks) vary too little. With their number the limits lie as much farther out as Student's
+    lie from the normal ones ("expanded percentiles", Hesterberg 2015, The American Statistician 69:371).
+    """
     draws = draws[~np.isnan(draws)]
     if not len(draws):
         return float("nan"), float("nan")
-    low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
+    tail = (1 - level) / 2
+    if cases is not None and cases > 1:
+        tail = float(stats.norm.cdf(stats.t.ppf(tail, cases - 1) * np.sqrt(cases / (cases - 1))))
+    low, high = np.quantile(draws, [tail, 1 - tail])
     return float(low), float(high)
 
 

@@ -20,7 +20,9 @@ def make_cases(
     own: TrackSettings, questions: Sequence[AbstractQuestion], draws: Draws, unseen: np.ndarray | None, model: str
 ) -> list[Case]:
     """All cases; those of the windows `unseen` alone as summaries."""
-    summaries, details = _split(own, questions, [list(question.figures(draws)) for question in questions], model)
+    found = [list(question.figures(draws)) for question in questions]
+    windows = int(draws[0].sum()) if len(draws) else None
+    summaries, details = _split(own, questions, found, model, windows)
     if unseen is not None:
         # One draw, in which every other window occurs once and these not at all.
         once = unseen[None].astype(np.int64)
@@ -37,7 +39,11 @@ def _alone(each: Measured) -> Measured:
 
 
 def _split(
-    own: TrackSettings, questions: Sequence[AbstractQuestion], found: Sequence[Sequence[Measured]], model: str
+    own: TrackSettings,
+    questions: Sequence[AbstractQuestion],
+    found: Sequence[Sequence[Measured]],
+    model: str,
+    windows: int | None = None,
 ) -> tuple[list[Case], list[Case]]:
     """Summaries, and the figure of each track; the evaluation's own metric first."""
     labels = [question.setting.matched.modality + " " if len(questions) > 1 else "" for question in questions]
@@ -53,10 +59,10 @@ def _split(
         ]
         summed = [each for _, each in parts if each.of]
         for how in ("mean", "median") if summed else ():
-            summaries.append(Case(own.name, metric, f"{how} of {summed[0].of}", name, summarise(summed, how)))
+            summaries.append(Case(own.name, metric, f"{how} of {summed[0].of}", name, summarise(summed, how, windows)))
         for label, each in parts:
             for place, group in enumerate(each.groups):
-                drawn = NOTHING if each.draws is None else limits(each.draws[:, place], LEVEL)
+                drawn = NOTHING if each.draws is None else limits(each.draws[:, place], LEVEL, windows)
                 case = Case(own.name, metric, label + group, name, Estimate(float(each.values[place]), *drawn))
                 (details if each.of else summaries).append(case)
     return summaries, details
@@ -68,7 +74,7 @@ def _published(own: TrackSettings) -> Iterator[Case]:
         yield Case(own.name, known.metric or own.metric, group, name, Estimate(known.value, *NOTHING))
 
 
-def summarise(parts: Sequence[Measured], how: str) -> Estimate:
+def summarise(parts: Sequence[Measured], how: str, windows: int | None) -> Estimate:
     """Mean or median over the groups of all parts that are defined, and the same in each draw."""
     reduce = {"mean": np.nanmean, "median": np.nanmedian}[how]
     with warnings.catch_warnings():
@@ -77,7 +83,7 @@ def summarise(parts: Sequence[Measured], how: str) -> Estimate:
         if any(each.draws is None for each in parts):
             return Estimate(value, *NOTHING)
         drawn = reduce(np.concatenate([each.draws for each in parts if each.draws is not None], axis=1), axis=1)
-    return Estimate(value, *limits(drawn, LEVEL))
+    return Estimate(value, *limits(drawn, LEVEL, windows))
 
 
 def name_undefined(cases: Sequence[Case], own: TrackSettings, model: str) -> str:
