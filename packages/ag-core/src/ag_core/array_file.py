@@ -1,4 +1,4 @@
-"""The arrays of a checkpoint on disk: one safetensors file of finite float32 arrays, written and read without copies.
+"""The arrays of a checkpoint on disk: one safetensors file of finite arrays, float32 or (half) float16, without copies.
 
 Reading goes array by array (`pread`, not a memory map, whose pages would count twice), hashing in small pieces: a
 model of 1.8 GB needs little more than its own size in memory.
@@ -18,7 +18,7 @@ from jaxtyping import Float
 
 from ag_core.errors import InputError
 
-FLOAT32 = "F32"
+STORED = ("F32", "F16")
 
 
 class ArrayFile:
@@ -29,13 +29,13 @@ class ArrayFile:
         self.shapes: dict[str, tuple[int, ...]] = {}
         for name in handle.keys():  # noqa: SIM118  (the handle is no mapping)
             entry = handle.get_slice(name)
-            if entry.get_dtype() != FLOAT32:
-                raise InputError(f"{path}: {name} is stored as {entry.get_dtype()}, expected {FLOAT32}")
+            if entry.get_dtype() not in STORED:
+                raise InputError(f"{path}: {name} is stored as {entry.get_dtype()}, expected {' or '.join(STORED)}")
             self.shapes[name] = tuple(entry.get_shape())
 
     def read(self, name: str) -> Float[np.ndarray, "..."]:
         """One array, float32. Raises InputError when it holds NaN or infinity."""
-        return require_finite(self._handle.get_tensor(name), name, str(self.path))
+        return require_finite(self._handle.get_tensor(name), name, str(self.path)).astype(np.float32, copy=False)
 
 
 def require_finite(array: Float[np.ndarray, "..."], name: str, source: str) -> Float[np.ndarray, "..."]:
@@ -49,7 +49,7 @@ def require_finite(array: Float[np.ndarray, "..."], name: str, source: str) -> F
 
 @contextlib.contextmanager
 def open_arrays(path: pathlib.Path) -> Iterator[ArrayFile]:
-    """The arrays of a safetensors file. Raises InputError for a file of another kind, truncated or not float32."""
+    """The arrays of a safetensors file. Raises InputError for a file of another kind, truncated or of other types."""
     try:
         handle = safetensors.safe_open(path, framework="np", backend="pread")
     except safetensors.SafetensorError as error:
@@ -59,9 +59,10 @@ def open_arrays(path: pathlib.Path) -> Iterator[ArrayFile]:
 
 
 def write_arrays(path: pathlib.Path, arrays: Mapping[str, Float[np.ndarray, "..."]]) -> None:
-    """Writes a safetensors file through to the disk; not in place: the caller renames it."""
+    """Writes a safetensors file through to the disk; not in place: the caller renames it. float16 stays so."""
     # The library reads the buffers where they are, so they must be dense and stay alive until it is done.
-    dense = {name: np.ascontiguousarray(array, np.float32).reshape(array.shape) for name, array in arrays.items()}
+    types = {name: np.float16 if array.dtype == np.float16 else np.float32 for name, array in arrays.items()}
+    dense = {name: np.ascontiguousarray(array, types[name]).reshape(array.shape) for name, array in arrays.items()}
     safetensors.numpy.save_file(dense, path)
     sync(path)
 

@@ -94,9 +94,17 @@ def _digest(data: Mapping[str, Any], path: pathlib.Path) -> str:
     return digest(json.dumps(content, sort_keys=True).encode(), path)
 
 
-def save(folder: str | os.PathLike, model: Model, spec: ModelSpec) -> str:
-    """Writes a checkpoint (float32) and returns its digest; each file appears complete or not at all."""
-    return write(folder, {name: np.asarray(array, np.float32) for name, array in array_names(model).items()}, spec)
+def save(folder: str | os.PathLike, model: Model, spec: ModelSpec, *, half: bool = False) -> str:
+    """Writes a checkpoint (float32) and returns its digest; each file appears complete or not at all.
+
+    With `half`, matrices and kernels are rounded to float16, for half the size; they are float32 again when loaded.
+    """
+    arrays = {name: np.asarray(array, np.float32) for name, array in array_names(model).items()}
+    if half:
+        # Vectors (biases, moments, which may be tiny) take no room; what float16 cannot hold stays as it is.
+        fits = {name for name, array in arrays.items() if array.ndim > 1 and np.abs(array).max(initial=0) < 60_000}
+        arrays = {name: array.astype(np.float16) if name in fits else array for name, array in arrays.items()}
+    return write(folder, arrays, spec)
 
 
 def write(folder: str | os.PathLike, arrays: Mapping[str, Float[np.ndarray, "..."]], spec: ModelSpec) -> str:

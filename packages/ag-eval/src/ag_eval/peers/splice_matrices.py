@@ -19,6 +19,8 @@ from jaxtyping import Float, Integer
 
 # Bases before the site (the exonic base next to the intron) and from it on, in the direction of transcription.
 REACH = {"acceptor": (20, 3), "donor": (2, 7)}
+# Counts at GENCODE's sites on GRCh37 chr20 but 40-46 Mb.
+SHIPPED = pathlib.Path(__file__).with_name("splice_matrix.json")
 # By kind: how often, or how oddly, a base (last axis) follows another at each offset.
 Pairs = dict[str, Float[np.ndarray, "offset 4 4"]]
 Codes = Integer[np.ndarray, " position"]

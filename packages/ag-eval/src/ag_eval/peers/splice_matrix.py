@@ -1,7 +1,6 @@
 """The least that a predictor of splicing must beat: how well bases fit donors and acceptors."""
 
 import os
-import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,10 +12,9 @@ from jaxtyping import Float
 
 from ag_eval.peers.planning import score_by_plan
 from ag_eval.peers.site_changes import SiteChanges
-from ag_eval.peers.splice_matrices import REACH, log_odds, read_matrices, site_scores
+from ag_eval.peers.splice_matrices import REACH, SHIPPED, log_odds, read_matrices, site_scores
 
 CONTEXT = max(map(sum, REACH.values())) + 1
-SHIPPED = pathlib.Path(__file__).with_name("splice_matrix.json")
 
 
 class SpliceMatrix(AbstractPeer):

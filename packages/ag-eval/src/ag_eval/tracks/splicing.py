@@ -4,9 +4,11 @@ from collections.abc import Iterator
 
 import numpy as np
 from ag_core.errors import InputError
+from ag_data.genome_store import reverse_complement_codes
 from jaxtyping import Float, UInt8
 
 from ag_eval.metrics import auprc, top_k
+from ag_eval.peers.splice_matrices import SHIPPED, Pairs, log_odds, read_matrices, site_scores
 from ag_eval.tracks.junction_ratios import observed_pairs, psi3, psi5
 from ag_eval.tracks.questions import MODEL, AbstractQuestion, Setting, track_names
 from ag_eval.tracks.ranked_points import Ranked, rank_cases
@@ -30,14 +32,24 @@ def canonical(codes: UInt8[np.ndarray, " position"]) -> Float[np.ndarray, "posit
     return found
 
 
+def by_matrices(codes: UInt8[np.ndarray, " position"], odds: Pairs) -> Float[np.ndarray, "position 4"]:
+    """Log odds of the four classes by the bases around, on both strands."""
+    forward = site_scores(codes, odds)
+    backward = site_scores(reverse_complement_codes(codes), odds)[::-1]
+    return np.concatenate([forward[:, ::-1], backward[:, ::-1]], axis=1).astype(np.float32)
+
+
 class SpliceSites(AbstractQuestion):
     """AUPRC and top-k accuracy of each of the four classes over all bases that are known, and their mean.
 
-    Baselines: chance, and whether GT or AG is there. All scores are kept: 20 bytes for each base.
+    Baselines: chance; whether GT or AG is there; weight matrices of human sites, and each base given the one before.
+    All scores are kept: 52 bytes for each base.
     """
 
     def __init__(self, setting: Setting):
         super().__init__(setting)
+        counts = read_matrices(SHIPPED)
+        self._odds = {"splice_matrix": log_odds(counts, 0), "splice_pairs": log_odds(counts, 1)}
         self._parts: list[tuple[int, np.ndarray, dict[str, np.ndarray]]] = []
 
     def add(self, window: Window) -> None:
@@ -46,6 +58,7 @@ class SpliceSites(AbstractQuestion):
         known = classes.any(axis=1)
         labels = classes[known, :4]
         scores = {MODEL: window.guess[known, :4], "gt_ag": canonical(window.codes)[known]}
+        scores |= {name: by_matrices(window.codes, odds)[known] for name, odds in self._odds.items()}
         self._parts.append((window.number, labels, scores))
         self.points.add(window.number, labels.ravel(), {name: each.ravel() for name, each in scores.items()})
 
@@ -54,11 +67,11 @@ class SpliceSites(AbstractQuestion):
         labels = np.concatenate([part[1] for part in self._parts])
         windows = np.repeat([part[0] for part in self._parts], [len(part[1]) for part in self._parts])
         self.notes |= {"bases": len(labels), "sites": int(labels.sum())}
-        for who in (MODEL, "gt_ag"):
+        for who in (MODEL, "gt_ag", *self._odds):
             scores = np.concatenate([part[2][who] for part in self._parts])
             ranked = [rank_cases(labels[:, i], scores[:, i], windows) for i in range(len(CLASSES))]
             for metric in (auprc, top_k):
-                yield _measured(metric, who, "classes", list(CLASSES), ranked, draws if who == MODEL else draws[:0])
+                yield _measured(metric, who, "classes", list(CLASSES), ranked, draws if who != "gt_ag" else draws[:0])
         share = np.where(labels.any(axis=0), labels.mean(axis=0), np.nan)
         for metric in ("auprc", "top_k"):
             yield Measured(metric, "random", "classes", list(CLASSES), share)
