@@ -3,12 +3,15 @@
 import numpy as np
 import pytest
 from ag_core.errors import InputError
+from ag_core.sequence import encode
+from ag_data.genome_store import reverse_complement_codes
 from ag_eval.metrics import Estimate, auprc, top_k
+from ag_eval.peers.splice_matrices import SHIPPED, log_odds, read_matrices
 from ag_eval.results import Case, make_results
 from ag_eval.tracks.points import TrackPoints, attach_points
 from ag_eval.tracks.questions import gc_content, middle_bins
 from ag_eval.tracks.ranked_points import rank_cases
-from ag_eval.tracks.splicing import canonical
+from ag_eval.tracks.splicing import by_matrices, canonical
 from ag_eval.tracks.sums import TrackMetrics
 from ag_eval.tracks.window_sums import WindowMeans, WindowSums, draw_windows
 
@@ -132,3 +135,15 @@ def test_points_are_few_and_come_from_all_windows():
     rare = TrackPoints(1)
     rare.add(0, np.arange(1000) < 9, {"model": np.arange(1000.0)})
     assert "row" not in attach_points(make_results([case]), [rare], {}).sizes
+
+
+def test_matrices_find_sites_of_both_strands_where_they_lie():
+    """Consensus sites amid A, and turned over: each class has its best base at the exonic base beside the intron."""
+    donor, acceptor = "CAGGTAAGT", "T" * 18 + "CAGGT"
+    text = "A" * 40 + donor + "A" * 60 + acceptor + "A" * 40
+    odds = log_odds(read_matrices(SHIPPED), 0)
+    places = {"donor": 40 + 2, "acceptor": 40 + len(donor) + 60 + 21}
+    forward = by_matrices(encode(text), odds)
+    assert forward[:, :2].argmax(axis=0).tolist() == [places["donor"], places["acceptor"]]
+    backward = by_matrices(reverse_complement_codes(encode(text)), odds)
+    np.testing.assert_allclose(backward, forward[::-1, [2, 3, 0, 1]], atol=1e-5)
