@@ -33,9 +33,9 @@ def is_known(genome: Fasta, chromosome: str, position: int) -> bool:
     return "N" not in middle and window.count("N") <= UNKNOWN * WINDOW
 
 
-def select(sites: pathlib.Path, genome: Fasta, outputs: tuple[pathlib.Path, pathlib.Path]) -> int:
-    """Writes the common SNVs of even and odd megabases, without genotypes; returns how many there are."""
-    count = 0
+def select(sites: pathlib.Path, genome: Fasta, outputs: tuple[pathlib.Path, pathlib.Path], every: int) -> int:
+    """Writes every so many of the common SNVs of even and odd megabases, without genotypes; returns how many."""
+    count = found = 0
     with pysam.VariantFile(str(sites), drop_samples=True) as source:
         header = pysam.VariantHeader()
         for name, contig in source.header.contigs.items():
@@ -50,7 +50,13 @@ def select(sites: pathlib.Path, genome: Fasta, outputs: tuple[pathlib.Path, path
             if max(min(f, 1 - f) for f in frequencies) <= RARE or chromosome is None:
                 continue
             known = is_known(genome, chromosome, record.pos)
-            if known and genome.fetch(Interval(chromosome, record.pos - 1, record.pos)).upper() == record.ref:
+            if not known:
+                continue
+            found += 1
+            if (
+                found % every == 0
+                and genome.fetch(Interval(chromosome, record.pos - 1, record.pos)).upper() == record.ref
+            ):
                 writer = writers[record.pos // 1_000_000 % 2]
                 writer.write(
                     writer.new_record(
@@ -69,16 +75,18 @@ def main() -> int:
     for name in ("sites", "fasta", "gtf"):
         parser.add_argument(f"--{name}", type=pathlib.Path, required=True)
     parser.add_argument("-o", "--output", type=pathlib.Path, required=True)
+    parser.add_argument("--every", type=int, default=1, help="one of so many SNVs (1: all)")
+    parser.add_argument("--model", default="mini")
     options = parser.parse_args()
     folder = options.output
     folder.mkdir(parents=True, exist_ok=True)
     names = [f"1000G_phase3_common.chr22.{half}_Mb" for half in ("even", "odd")]
     halves = tuple(folder / f"{name}.vcf" for name in names)
     if not all(path.exists() for path in halves):
-        print(f"{select(options.sites, Fasta(options.fasta), (halves[0], halves[1])):,} variants")
+        print(f"{select(options.sites, Fasta(options.fasta), (halves[0], halves[1]), options.every):,} variants")
     pieces = [path.with_suffix(".sketch") for path in halves]
     for half, piece in zip(halves, pieces, strict=True):
-        files = ["--fasta", str(options.fasta), "--gtf", str(options.gtf)]
+        files = ["--model", options.model, "--fasta", str(options.fasta), "--gtf", str(options.gtf)]
         if (code := run(["calibrate", str(half), *files, "-o", str(piece)])) != 0:
             return code
     table = folder / "calibration.parquet"
