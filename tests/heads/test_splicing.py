@@ -9,6 +9,7 @@ from ag_core.interfaces import Embeddings
 from ag_core.plugins import registry
 from ag_core.schema import track_table
 from ag_heads.losses import junction_loss
+from ag_heads.recipes.teachers import FunctionTeacher, make_targets
 from ag_heads.site_pairs import count_pairs, softplus
 from ag_heads.sites import select_sites
 from hypothesis import given
@@ -115,3 +116,44 @@ def test_turning_twice_changes_nothing(eleven_heads_model, getkey):
         twice = head.reverse_complement(turned, HUMAN, length)
         jax.tree.map(np.testing.assert_array_equal, twice, dict(predictions[name]))
         assert any(bool(jnp.any(turned[key] != x)) for key, x in predictions[name].items())
+
+
+def known_of_human_only(names, strands):
+    """Track tables of both organisms."""
+    known = track_table({"name": list(names), "strand": list(strands)})
+    return known, track_table({"name": ["padding"] * len(strands), "strand": ["."] * len(strands)})
+
+
+SITES = known_of_human_only(("donor", "acceptor", "donor", "acceptor", "padding"), "++--.")
+
+
+def test_an_organism_without_sites_learns_none_from_a_teacher(getkey):
+    head = registry().create("heads", "splice_sites", SITES, DIMS, key=getkey())
+    logits = jax.random.normal(getkey(), (2, 8, 5))
+    taught = {"classes": jax.nn.softmax(jax.random.normal(getkey(), (2, 8, 5)))}
+    both, human, mouse = (
+        head.loss({"logits": logits[rows]}, {"classes": taught["classes"][rows]}, jnp.asarray(organisms))["loss"]
+        for rows, organisms in ((slice(0, 2), [0, 1]), (slice(0, 1), [0]), (slice(1, 2), [1]))
+    )
+    assert float(mouse) == 0
+    np.testing.assert_allclose(both, human, rtol=1e-6)
+
+
+def test_usage_is_taught_where_the_teacher_sees_a_site(getkey):
+    tables = {"splice_sites": SITES, "splice_site_usage": known_of_human_only(["liver"], ".")}
+    heads = {name: registry().create("heads", name, tables[name], DIMS, key=getkey()) for name in tables}
+    sites, usage = np.zeros((1, 6, 5), np.float32), np.full((1, 6, 1), 0.7, np.float32)
+    sites[..., 4], sites[0, 3] = 1, (0, 0.2, 0, 0, 0.8)
+    teacher = FunctionTeacher(
+        "one",
+        "CC0-1.0",
+        ("human", "mouse"),
+        tables,
+        lambda codes, organism: {"splice_sites": sites} | {"splice_site_usage": usage},
+    )
+    batch = {"codes": np.zeros((1, 6), np.uint8), "organism": np.zeros(1, np.int32)}
+    targets = make_targets(heads, [teacher], list(tables), batch)
+    found = np.asarray(targets["splice_site_usage"]["usage"])[0, :, 0]
+    np.testing.assert_array_equal(np.flatnonzero(~np.isnan(found)), [3])
+    alone = make_targets(heads, [teacher], ["splice_site_usage"], batch)
+    assert not np.isnan(alone["splice_site_usage"]["usage"]).any()

@@ -31,6 +31,7 @@ class SpliceSitesHead(AbstractHead):
     """
 
     linear: MultiOrganismLinear
+    real: Constant
     partners: Constant
     modality: str = eqx.field(static=True)
     resolutions: tuple[int, ...] = eqx.field(static=True)
@@ -54,6 +55,7 @@ class SpliceSitesHead(AbstractHead):
         self.modality, self.resolutions, self.requires = modality, (1,), ()
         self.site_weight = site_weight
         self.linear = MultiOrganismLinear(len(tracks), dims.bp1, count, key=key)
+        self.real = real_tracks(tracks)
         self.partners = partner_tracks(tracks)
 
     @property
@@ -81,7 +83,9 @@ class SpliceSitesHead(AbstractHead):
         """Cross entropy with `targets["classes"]` (bool or shares [batch, position, class]), where a base has one."""
         logits = predictions["logits"]
         labels, weights = targets["classes"].astype(logits.dtype), None
-        mask = jnp.any(labels > 0, axis=-1, keepdims=True)
+        # A teacher has probabilities also for an organism of whose sites nothing is known.
+        known = jnp.any(self.real.value[organism], axis=-1)[:, None, None]
+        mask = jnp.any(labels > 0, axis=-1, keepdims=True) & known
         if self.site_weight != 1:
             is_site = jnp.arange(labels.shape[-1]) < labels.shape[-1] - 1
             labels = labels * jnp.where(is_site, self.site_weight, 1.0)

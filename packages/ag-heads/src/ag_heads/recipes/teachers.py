@@ -19,6 +19,8 @@ from jaxtyping import Array, Int, UInt8
 
 # Licences whose terms forbid to train other models on what a model puts out.
 FORBIDDEN = ("LicenseRef-AlphaGenome",)
+# Usage is measured at sites alone: what a teacher says of it elsewhere is no knowledge, and there is much of it.
+LIKELY_SITE = 0.05
 Tables = Mapping[str, tuple[xr.Dataset, ...]]
 
 
@@ -131,6 +133,10 @@ def make_targets(
                     f"{', '.join(map(str, seen))}; they must be alike"
                 )
         targets[name] = jax.tree.map(lambda *values: sum(values) / len(values), *each) if len(each) > 1 else each[0]
+    if {"splice_sites", "splice_site_usage"} <= set(targets):
+        likely = jnp.max(targets["splice_sites"]["classes"][..., :4], axis=-1, keepdims=True) >= LIKELY_SITE
+        usage = targets["splice_site_usage"]
+        usage["usage"] = jnp.where(likely, usage["usage"], jnp.nan)
     return targets
 
 
