@@ -56,6 +56,6 @@ def test_one_is_killed_and_both_go_on(tmp_path):
     records, expected = (read_journal(folder / "journal.jsonl") for folder in (out, tmp_path / "one"))
     assert [(r["kind"], r["step"]) for r in records] == [(r["kind"], r["step"]) for r in expected]
     losses, wanted = ([r["loss"] for r in each] for each in (records, expected))
-    np.testing.assert_allclose(losses[:8], wanted[:8], rtol=2e-5)
+    np.testing.assert_allclose(losses[:4], wanted[:4], rtol=1e-6)
     # Sums in float32 run in another order, of which Adam makes more with every step.
     np.testing.assert_allclose(losses, wanted, rtol=1e-3)
