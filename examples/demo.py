@@ -39,7 +39,7 @@ def draw(variant: Variant, picture: pathlib.Path) -> None:
     engine = open_engine(Fasta(GENOME), gtf=GENES)
     interval, ref, alt = predict_variant(engine, variant)
     panels = []
-    for modality, limit in (("chip_tf", 4), ("cage", 2)):
+    for modality, limit in (("chip_tf", 2), ("dnase", 1), ("cage", 1), ("rna_seq", 1), ("splice_sites", 1)):
         r, a = (tree[modality].to_dataset() for tree in (ref, alt))
         tracks = engine.tables[modality]
         panels += choose_panels(

@@ -32,12 +32,16 @@ def write_genome(data: pathlib.Path, out: pathlib.Path) -> None:
 
 
 def write_links(data: pathlib.Path, out: pathlib.Path) -> None:
-    """Pairs on chrX and chr20 with their TSS in GRCh37 (elements have both); TSS that are not lifted are left out."""
+    """Pairs on chrX and chr20 with their TSS in GRCh37 (elements have both).
+
+    Left out are pairs whose TSS is not lifted, and elements that an inversion turned over.
+    """
     table = pd.read_csv(data / "variants/CRISPRi_EPbenchmark_training_K562.tsv.gz", sep="\t")
     table = table[table["chrom"].isin(["chrX", "chr20"])].reset_index(drop=True)
     starts = pd.DataFrame({"Chromosome": table["chrom"], "Start": table["startTSS"]})
     lifted = lift(starts, data / "annot/hg38ToHg19.over.chain.gz")
     whole = (lifted["Chromosome"] == table["chrom"]) & (lifted["Start"] >= 0) & (table["hg19_start"] >= 0)
+    whole &= table["hg19_start"] < table["hg19_end"]
     table.assign(tss_hg19=lifted["Start"])[whole].to_csv(out / "crispri_hg19.tsv", sep="\t", index=False)
     print(f"crispri_hg19.tsv: {int(whole.sum()):,} of {len(table):,} pairs lifted")
 

@@ -3,6 +3,7 @@
 import collections
 
 import jax
+import numpy as np
 import pytest
 import sharded
 from ag_core.mesh import make_mesh
@@ -12,26 +13,31 @@ LENGTH = 16_384
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-5), ("float64", 1e-12)])
-def test_losses_and_gradients_of_the_whole_model_on_eight_devices(eleven_heads_model, dtype, tolerance):
-    """All eleven heads, data=2 x seq=4; running moments, which come as gradients, included."""
-    with jax.enable_x64(dtype == "float64"):
-        model, batch = cast(eleven_heads_model, dtype), sharded.make_batch(LENGTH, 2)
-        alone = sharded.gradient_program(None, dtype)(model, sharded.as_device_arrays(batch))
-        mesh = make_mesh(2, 4)
-        spread = sharded.gradient_program(mesh, dtype)(model, sharded.place(batch, mesh))
-        (loss, parts), gradients = alone
-        (other_loss, other_parts), other_gradients = spread
-        assert loss.dtype == dtype
-        found = {
-            "loss": sharded.apart(loss, other_loss),
-            "parts": max(sharded.apart(parts[key], other_parts[key]) for key in parts if key.endswith("loss")),
-            "gradients": sharded.apart(gradients, other_gradients),
-        }
-        print(dtype, found)
-        assert found["loss"] < tolerance
-        assert found["parts"] < tolerance
-        assert found["gradients"] < (20 if dtype == "float32" else 1) * tolerance
+def test_losses_and_gradients_of_the_whole_model_on_eight_devices(eleven_heads_model):
+    """All eleven heads, data=2 x seq=4; running moments, which come as gradients, included.
+
+    Gradients in float32 are compared with those in float64: eight devices are as exact as one is.
+    """
+    batch, found, gradients = sharded.make_batch(LENGTH, 2), {}, {}
+    for dtype in ("float64", "float32"):
+        with jax.enable_x64(dtype == "float64"):
+            model, mesh = cast(eleven_heads_model, dtype), make_mesh(2, 4)
+            (loss, parts), one = sharded.gradient_program(None, dtype)(model, sharded.as_device_arrays(batch))
+            (other, other_parts), eight = sharded.gradient_program(mesh, dtype)(model, sharded.place(batch, mesh))
+            assert loss.dtype == dtype
+            found[dtype] = {
+                "loss": sharded.apart(loss, other),
+                "parts": max(sharded.apart(parts[key], other_parts[key]) for key in parts if key.endswith("loss")),
+                "gradients": sharded.apart(one, eight),
+            }
+            gradients[dtype] = [jax.tree.map(lambda x: np.asarray(x, np.float64), each) for each in (one, eight)]
+    truth = gradients["float64"][0]
+    one, eight = (sharded.apart(truth, each) for each in gradients["float32"])
+    print(found, {"float32 against float64, one device": one, "eight": eight})
+    assert max(found["float64"].values()) < 1e-12
+    assert found["float32"]["loss"] < 1e-5
+    assert found["float32"]["parts"] < 1e-5
+    assert eight < max(1.5 * one, 1e-5)
 
 
 @pytest.mark.slow

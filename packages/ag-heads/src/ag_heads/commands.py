@@ -1,4 +1,4 @@
-"""`agenome model import` and `agenome model export`."""
+"""`agenome model import`, `apply`, `average` and `export`."""
 
 import dataclasses
 import json
@@ -62,6 +62,22 @@ def apply_model(
     from ag_heads.deltas import apply_deltas
 
     spec = apply_deltas(delta, base, out, name)
+    if json_:
+        print(json.dumps({"name": spec.name, "folder": str(out), "licence": spec.licence}))
+    else:
+        Console(stderr=True).print(f"{out}: {spec.name}, licence {spec.licence}", highlight=False, soft_wrap=True)
+
+
+def average_models(
+    models: Annotated[list[str], typer.Argument(help="checkpoint folders or named models that started from one")],
+    out: Annotated[pathlib.Path, typer.Option("--out", "-o", help="folder for the checkpoint")],
+    name: Annotated[str | None, typer.Option(help="what to call the model")] = None,
+    json_: Json = False,
+) -> None:
+    """Makes a model of the mean of the weights of several: other seeds or stages of one training."""
+    from ag_heads.averages import average
+
+    spec = average(models, out, name)
     if json_:
         print(json.dumps({"name": spec.name, "folder": str(out), "licence": spec.licence}))
     else:

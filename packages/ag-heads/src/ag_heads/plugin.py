@@ -28,7 +28,7 @@ def ag_heads():
 
 @hookimpl
 def ag_models():
-    return [Plugin("mini", "ag_heads.weights:mini", "embedded model: small, offline, provisional")]
+    return [Plugin("mini", "ag_heads.weights:mini", "embedded model: small, offline, eight outputs")]
 
 
 @hookimpl
@@ -38,6 +38,7 @@ def ag_commands():
         Plugin("train", "ag_heads.training_commands:train", "train a model from a YAML file"),
         Plugin("distil", "ag_heads.training_commands:distil", "train a student on what other models predict"),
         Plugin("finetune", "ag_heads.training_commands:finetune", "new heads for your tracks on a trained network"),
+        Plugin("model average", "ag_heads.commands:average_models", "the mean of the weights of several models"),
         Plugin("model apply", "ag_heads.commands:apply_model", "make a model of a delta and its base"),
         Plugin("model export", "ag_heads.commands:export_model", "write a checkpoint in the published layout"),
     ]
