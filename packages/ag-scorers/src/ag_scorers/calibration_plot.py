@@ -13,7 +13,7 @@ from ag_data.files import check_file
 from ag_data.plot.axes import COLORS
 from jaxtyping import Float
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 
 from ag_scorers.calibration_table import CalibrationTable, ScorerTable, point_ranks
 
@@ -130,6 +130,8 @@ def _draw_tail(axes: matplotlib.axes.Axes, scorer: ScorerTable, table: Calibrati
     for x, y in _tails(scorer, table):
         axes.plot(x, y, color=color, linewidth=0.5, alpha=0.25 if len(scorer.tracks) > 5 else 0.8)
     axes.set_xscale("log")
+    # Less than a power of ten: two labels of those between.
+    axes.xaxis.set_minor_locator(LogLocator(subs=(2, 5)))
     axes.set_ylabel("tail", size=8.5)
     axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
     _style(axes)

@@ -91,7 +91,7 @@ def draw_gains(named: Mapping[str, xr.Dataset], better: Sequence[str] = ()) -> F
     axes.invert_yaxis()
     axes.margins(x=0.2)
     axes.set_xlabel(
-        "relative improvement in %, chance taken away (blue: over what was run beside it; orange: published)"
+        "relative improvement in %, chance taken away\n(blue: over what was run beside it; orange: published)"
     )
     axes.xaxis.label.set_fontsize(8)
     _plain(axes)
