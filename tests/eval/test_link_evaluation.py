@@ -1,5 +1,8 @@
 """Links between elements and genes: windows, gradients, elements taken away, tables and figures."""
 
+import dataclasses
+
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -77,6 +80,22 @@ def test_gradients_are_those_of_the_signal(small_world):
     assert own.score(pair(3000, 3200))[0] == pytest.approx((near @ size) / near.sum() / size.mean(), rel=1e-4)
     plain = scorer(small_world, normalise=False).score(pair(3000, 3200))[0]
     assert plain == pytest.approx((near @ size) / near.sum(), rel=1e-4)
+
+
+def test_padding_among_the_tracks_counts_for_nothing(small_world):
+    """Its constants are NaN, in gradients too."""
+    whole, own = scorer(small_world), small_world.model
+    head = own.spec.heads["rna_seq"]
+    last = np.arange(head.tracks[0].sizes["track"]) == head.tracks[0].sizes["track"] - 1
+    tables = tuple(table.assign(name=table["name"].where(~last, "padding").astype(str)) for table in head.tracks)
+    spec = dataclasses.replace(own.spec, heads={**own.spec.heads, "rna_seq": dataclasses.replace(head, tracks=tables)})
+    means = own.model.heads["rna_seq"].means.value.at[:, -1].set(jnp.nan)
+    model = eqx.tree_at(lambda each: each.heads["rna_seq"].means.value, own.model, means)
+    padded = LinkScorer(dataclasses.replace(own, model=model, spec=spec), whole.fasta, whole.settings, whole.genes)
+    assert padded.chosen.tolist() == (~last).tolist()
+    whole.chosen = padded.chosen
+    assert padded.score(pair(3000, 3200)) == whole.score(pair(3000, 3200))
+    assert padded.score(pair(3000, 3200))[1] == LinkStatus.SCORED
 
 
 @pytest.mark.slow

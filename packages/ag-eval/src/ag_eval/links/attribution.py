@@ -13,6 +13,7 @@ import numpy as np
 from ag_core.checkpoint import Checkpoint
 from ag_core.errors import InputError
 from ag_core.genome import Interval
+from ag_core.layers import Constant
 from ag_core.model import Model
 from ag_core.schema import is_padding
 from ag_core.sequence import UNKNOWN, encode, one_hot
@@ -61,7 +62,7 @@ class LinkScorer:
 
     def __init__(self, checkpoint: Checkpoint, fasta: Fasta, score: LinkScore, genes: Any = None):
         check_modality(checkpoint, score.modality)
-        self.model, self.width = checkpoint.model, checkpoint.spec.window
+        self.model, self.width = _without_nan(checkpoint.model, score.modality), checkpoint.spec.window
         self.fasta, self.settings, self.genes = fasta, score, genes
         self.resolution = output_resolution(checkpoint, score.modality)
         tracks = checkpoint.spec.tracks(score.modality)
@@ -165,6 +166,18 @@ class LinkScorer:
 
     def _read(self, place: Place) -> tuple[str, np.ndarray, np.ndarray, np.float32]:
         return self.settings.modality, place.bins, place.tracks, np.float32(self.settings.pseudocount)
+
+
+def _without_nan(model: Model, modality: str) -> Model:
+    """Padding has NaN among a head's constants, which a weight of 0 would not take away."""
+
+    def known(leaf: Any) -> Any:
+        if not isinstance(leaf, Constant) or not jnp.issubdtype(leaf.value.dtype, jnp.inexact):
+            return leaf
+        return Constant(jnp.nan_to_num(leaf.value, nan=1.0))
+
+    head = jax.tree.map(known, model.heads[modality], is_leaf=lambda leaf: isinstance(leaf, Constant))
+    return eqx.tree_at(lambda whole: whole.heads[modality], model, head)
 
 
 @eqx.filter_jit
