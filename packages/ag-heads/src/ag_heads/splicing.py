@@ -46,14 +46,14 @@ class SpliceSitesHead(AbstractHead):
         dims: EmbeddingDims,
         *,
         modality: str = "splice_sites",
-        site_weight: float = 1.0,
+        site_weight: float | int = 1.0,  # YAML has whole numbers
         key: PRNGKeyArray,
     ):
         count = track_count(modality, tracks)
         if count != 5:
             raise ValueError(f"{modality}: expected 5 classes (donor and acceptor on + and -, neither), got {count}")
         self.modality, self.resolutions, self.requires = modality, (1,), ()
-        self.site_weight = site_weight
+        self.site_weight = float(site_weight)
         self.linear = MultiOrganismLinear(len(tracks), dims.bp1, count, key=key)
         self.real = real_tracks(tracks)
         self.partners = partner_tracks(tracks)
