@@ -103,19 +103,29 @@ def _overview(outcomes: Sequence[Outcome]) -> str:
         ours = outcome.results.attrs.get("model", "")
         metric, group = table["metric"].iloc[0], table["group"].iloc[0]
         first = table[(table["metric"] == metric) & (table["group"] == group)]
-        own, others = first[first["model"] == ours], first[(first["model"] != ours) & first["value"].notna()]
-        best = others.loc[others["value"].idxmax()] if len(others) else None
+        # A model that is asked in several ways has one name for each: "mini, by gradient".
+        is_ours = (first["model"] == ours) | first["model"].str.startswith(f"{ours}, ")
+        higher = outcome.results.attrs.get("higher_is_better", True) not in (False, "False")
+        own, best = (_best(first[chosen], higher) for chosen in (is_ours, ~is_ours))
         rows.append(
             (
                 outcome.name,
                 outcome.status,
                 f"{metric}, {group}",
-                _figure(own.iloc[0]) if len(own) else "",
+                "" if own is None else f"{own['model'].removeprefix(ours).removeprefix(', ')} {_figure(own)}".strip(),
                 "" if best is None else f"{best['model']} {_figure(best)}",
                 _flags(outcome.results),
             )
         )
     return _table(("benchmark", "status", "metric", "model", "best other that was run", "note"), rows)
+
+
+def _best(rows: Any, higher: bool) -> Any:
+    """The row with the best value, None where none has one."""
+    known = rows[rows["value"].notna()]
+    if not len(known):
+        return None
+    return known.loc[known["value"].idxmax() if higher else known["value"].idxmin()]
 
 
 def _flags(results: xr.Dataset) -> str:
