@@ -33,7 +33,9 @@ def is_known(genome: Fasta, chromosome: str, position: int) -> bool:
     return "N" not in middle and window.count("N") <= UNKNOWN * WINDOW
 
 
-def select(sites: pathlib.Path, genome: Fasta, outputs: tuple[pathlib.Path, pathlib.Path], every: int) -> int:
+def select(
+    sites: pathlib.Path, genome: Fasta, outputs: tuple[pathlib.Path, pathlib.Path], every: int, first: int = 0
+) -> int:
     """Writes every so many of the common SNVs of even and odd megabases, without genotypes; returns how many."""
     count = found = 0
     with pysam.VariantFile(str(sites), drop_samples=True) as source:
@@ -54,7 +56,7 @@ def select(sites: pathlib.Path, genome: Fasta, outputs: tuple[pathlib.Path, path
                 continue
             found += 1
             if (
-                found % every == 0
+                found % every == first
                 and genome.fetch(Interval(chromosome, record.pos - 1, record.pos)).upper() == record.ref
             ):
                 writer = writers[record.pos // 1_000_000 % 2]
@@ -76,6 +78,7 @@ def main() -> int:
         parser.add_argument(f"--{name}", type=pathlib.Path, required=True)
     parser.add_argument("-o", "--output", type=pathlib.Path, required=True)
     parser.add_argument("--every", type=int, default=1, help="one of so many SNVs (1: all)")
+    parser.add_argument("--first", type=int, default=0, help="which of every so many, from 0")
     parser.add_argument("--model", default="mini")
     options = parser.parse_args()
     folder = options.output
@@ -83,7 +86,9 @@ def main() -> int:
     names = [f"1000G_phase3_common.chr22.{half}_Mb" for half in ("even", "odd")]
     halves = tuple(folder / f"{name}.vcf" for name in names)
     if not all(path.exists() for path in halves):
-        print(f"{select(options.sites, Fasta(options.fasta), (halves[0], halves[1]), options.every):,} variants")
+        print(
+            f"{select(options.sites, Fasta(options.fasta), (halves[0], halves[1]), options.every, options.first):,} variants"
+        )
     pieces = [path.with_suffix(".sketch") for path in halves]
     for half, piece in zip(halves, pieces, strict=True):
         files = ["--model", options.model, "--fasta", str(options.fasta), "--gtf", str(options.gtf)]
