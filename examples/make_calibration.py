@@ -86,9 +86,8 @@ def main() -> int:
     names = [f"1000G_phase3_common.chr22.{half}_Mb" for half in ("even", "odd")]
     halves = tuple(folder / f"{name}.vcf" for name in names)
     if not all(path.exists() for path in halves):
-        print(
-            f"{select(options.sites, Fasta(options.fasta), (halves[0], halves[1]), options.every, options.first):,} variants"
-        )
+        count = select(options.sites, Fasta(options.fasta), (halves[0], halves[1]), options.every, options.first)
+        print(f"{count:,} variants")
     pieces = [path.with_suffix(".sketch") for path in halves]
     for half, piece in zip(halves, pieces, strict=True):
         files = ["--model", options.model, "--fasta", str(options.fasta), "--gtf", str(options.gtf)]
