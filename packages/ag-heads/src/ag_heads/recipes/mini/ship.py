@@ -6,7 +6,7 @@ badly), becomes padding; and what the stages before this run saw is written down
 
 import dataclasses
 import pathlib
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import typer
@@ -29,18 +29,20 @@ def without(table: xr.Dataset, name: str) -> xr.Dataset:
         return table
     pattern = track_padding(table)
     columns = {
-        key: ("track", np.where(dropped, pattern[key], column.values).astype(column.dtype))
+        key: ("track", np.where(dropped, pattern[str(key)], column.values).astype(column.dtype))
         for key, column in table.data_vars.items()
     }
     return table.assign(columns)
 
 
-def track_padding(table: xr.Dataset) -> dict[str, object]:
+def track_padding(table: xr.Dataset) -> dict[str, Any]:
     """What the columns of a table have in a slot of padding."""
     slots = np.flatnonzero(is_padding(table))
     if len(slots):
         return {str(key): column.values[slots[0]] for key, column in table.data_vars.items()}
-    empty = {str(key): np.nan if column.dtype.kind == "f" else "" for key, column in table.data_vars.items()}
+    empty: dict[str, Any] = {
+        str(key): np.nan if column.dtype.kind == "f" else "" for key, column in table.data_vars.items()
+    }
     return empty | {"name": "padding", "strand": "."}
 
 
