@@ -2,7 +2,8 @@
 
 import os
 import pathlib
-from typing import TypeVar
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, TypeVar
 
 import pydantic
 import yaml
@@ -13,6 +14,29 @@ class Strict(pydantic.BaseModel):
     """Refuses what it does not know; does not change."""
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+
+class TableManifest(Strict):
+    """A table: its columns by what they mean (the `needed` ones at least), where it comes from and how to get it.
+
+    `peers`: columns of others' predictions. `digest`: sha256 of the file, where one version is meant.
+    """
+
+    needed: ClassVar[tuple[str, ...]] = ()
+
+    assembly: Literal["GRCh37", "GRCh38"]
+    columns: Mapping[Any, str]
+    peers: dict[str, str] = {}
+    source: str
+    licence: str
+    obtain: str
+    digest: str | None = None
+
+    @pydantic.model_validator(mode="after")
+    def _complete(self):
+        if missing := [role for role in self.needed if role not in self.columns]:
+            raise ValueError(f"columns lack {', '.join(missing)}")
+        return self
 
 
 Kind = TypeVar("Kind", bound=pydantic.BaseModel)

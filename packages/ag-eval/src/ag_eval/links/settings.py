@@ -6,7 +6,7 @@ from typing import Literal
 
 import pydantic
 
-from ag_eval.declarations import Strict, read_declaration
+from ag_eval.declarations import Strict, TableManifest, read_declaration
 from ag_eval.variants.settings import Labels, Published
 
 FOLDER = pathlib.Path(__file__).with_name("evaluations")
@@ -14,35 +14,25 @@ LinkRole = Literal["chromosome", "start", "end", "tss", "gene", "strand", "targe
 NEEDED: tuple[LinkRole, ...] = ("chromosome", "start", "end", "tss", "gene", "target")
 
 
-class LinkManifest(Strict):
+class LinkManifest(TableManifest):
     """A table of pairs of an element and a gene: where it comes from, and what its columns are called.
 
     - `columns`: by what they mean; elements and `tss` are 0-based, half-open. `gene` is the id of the annotation.
-    - `peers`: columns of others' predictions. `features`: columns to learn from, none of which may know the answer.
+    - `features`: columns to learn from, none of which may know the answer.
     - `activity`: columns whose geometric mean is an element's activity; `contact`: that of the pair, or 1 / distance.
     """
 
-    assembly: Literal["GRCh37", "GRCh38"]
+    needed = NEEDED
+
     columns: dict[LinkRole, str]
     labels: Labels
-    peers: dict[str, str] = {}
     features: dict[str, str] = {}
     activity: list[str] = []
     contact: str | None = None
-    source: str
-    licence: str
-    obtain: str
-    digest: str | None = None
-
-    @pydantic.model_validator(mode="after")
-    def _complete(self):
-        if missing := [role for role in NEEDED if role not in self.columns]:
-            raise ValueError(f"columns lack {', '.join(missing)}")
-        return self
 
 
 class LinkScore(Strict):
-    """How a pair is scored without learning; the published constants are not public, these are set by us.
+    """How a pair is scored without learning; the paper has its constants in a supplement only, these are set by us.
 
     - `method`: "gradient" is the size of input x gradient around the element; the others are what the gene loses, in
       natural logarithms, when the element's bases are hidden (N), shuffled, or cut out.

@@ -1,6 +1,5 @@
 """A table of pairs of an element and a gene, read and checked, and what can be said of them without a model."""
 
-import hashlib
 import os
 import pathlib
 from typing import Any
@@ -11,7 +10,7 @@ from ag_core.errors import InputError
 from jaxtyping import Float
 
 from ag_eval.links.settings import LinkManifest
-from ag_eval.variants.table import READERS, SEPARATORS
+from ag_eval.table_files import open_table
 
 # Below this distance contact does not grow any more, as in the ABC model's power law.
 NEAREST = 5_000
@@ -27,7 +26,7 @@ def read_links(path: str | os.PathLike[str], manifest: LinkManifest) -> Any:
     named |= {f"feature {name}": column for name, column in manifest.features.items()}
     named |= {f"activity {number}": column for number, column in enumerate(manifest.activity)}
     named |= {"contact": manifest.contact} if manifest.contact else {}
-    given = _open(path, manifest)
+    given = open_table(path, manifest)
     if missing := sorted({column for column in named.values() if column not in given}):
         raise InputError(
             f"{path} has no column {', '.join(missing)}; it has {', '.join(map(str, given.columns[:12]))}. Expected is "
@@ -62,20 +61,6 @@ def read_links(path: str | os.PathLike[str], manifest: LinkManifest) -> Any:
     distance = table["distance"] if "distance" in table else middle - table["tss"]
     table["distance"] = np.abs(_numbers(distance))
     return table
-
-
-def _open(path: pathlib.Path, manifest: LinkManifest) -> Any:
-    suffix = next((each for each in reversed(path.suffixes) if each not in (".gz", ".bgz", ".zip")), "")
-    if suffix not in READERS and suffix not in SEPARATORS:
-        raise InputError(f"{path}: expected {', '.join([*READERS, *SEPARATORS])}, the last ones also with .gz")
-    if manifest.digest is not None and path.is_file():
-        found = hashlib.sha256(path.read_bytes()).hexdigest()
-        if found != manifest.digest:
-            raise InputError(f"{path} has the digest {found[:12]}, expected {manifest.digest[:12]}: {manifest.obtain}")
-    try:
-        return READERS[suffix](path) if suffix in READERS else pd.read_csv(path, sep=SEPARATORS[suffix])
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read ({error}). How to get it: {manifest.obtain}") from error
 
 
 def _labels(column: Any, manifest: LinkManifest, path: pathlib.Path) -> Any:

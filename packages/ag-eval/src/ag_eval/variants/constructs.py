@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from ag_core.errors import InputError
 
-from ag_eval.variants.table import SEPARATORS
+from ag_eval.table_files import SEPARATORS
 
 # What a splicing network sees on each side.
 PADDING = 5000

@@ -9,7 +9,7 @@ from typing import Literal
 
 import pydantic
 
-from ag_eval.declarations import Strict, read_declaration
+from ag_eval.declarations import Strict, TableManifest, read_declaration
 
 FOLDER = pathlib.Path(__file__).with_name("evaluations")
 Metric = Literal["auprc", "auroc", "pearson", "spearman"]
@@ -37,31 +37,20 @@ class Labels(Strict):
     negative: list[str | int | float | bool]
 
 
-class Manifest(Strict):
+class Manifest(TableManifest):
     """A table of variants: where it comes from, and what its columns are called.
 
-    - `columns`: by what they mean; positions are 1-based, alleles as in a VCF. `peers`: columns of others' predictions.
+    - `columns`: by what they mean; positions are 1-based, alleles as in a VCF.
     - `labels`: for classification.
     - `alleles`: `reference` must be the genome's ("reference first"), or either may ("either order"): then rows the
       other way round are turned, and their effect with them.
-    - `digest`: sha256 of the file, where one version is meant.
     """
 
-    assembly: Literal["GRCh37", "GRCh38"]
+    needed = NEEDED
+
     columns: dict[Role, str]
-    peers: dict[str, str] = {}
     labels: Labels | None = None
     alleles: Literal["reference first", "either order"] = "reference first"
-    source: str
-    licence: str
-    obtain: str
-    digest: str | None = None
-
-    @pydantic.model_validator(mode="after")
-    def _complete(self):
-        if missing := [role for role in NEEDED if role not in self.columns]:
-            raise ValueError(f"columns lack {', '.join(missing)}")
-        return self
 
 
 class Published(Strict):

@@ -1,7 +1,6 @@
 """A table of variants with labels or effects as an evaluation describes it: read, checked, held against the genome."""
 
 import dataclasses
-import hashlib
 import os
 import pathlib
 from typing import Any
@@ -12,10 +11,8 @@ from ag_core.errors import InputError
 from ag_core.genome import Variant
 from ag_data import Call, Fasta, Status, check_calls
 
+from ag_eval.table_files import open_table
 from ag_eval.variants.settings import Manifest
-
-READERS = {".parquet": pd.read_parquet, ".feather": pd.read_feather}
-SEPARATORS = {".tsv": "\t", ".txt": "\t", ".csv": ","}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,17 +30,7 @@ class VariantTable:
 def read_table(path: str | os.PathLike[str], manifest: Manifest) -> pd.DataFrame:
     """Its columns by what they mean. Raises InputError that names file, column or row and what to do."""
     path = pathlib.Path(path)
-    suffix = next((each for each in reversed(path.suffixes) if each not in (".gz", ".bgz", ".zip")), "")
-    if suffix not in READERS and suffix not in SEPARATORS:
-        raise InputError(f"{path}: expected {', '.join([*READERS, *SEPARATORS])}, the last ones also with .gz")
-    if manifest.digest is not None and path.is_file():
-        found = hashlib.sha256(path.read_bytes()).hexdigest()
-        if found != manifest.digest:
-            raise InputError(f"{path} has the digest {found[:12]}, expected {manifest.digest[:12]}: {manifest.obtain}")
-    try:
-        table: Any = READERS[suffix](path) if suffix in READERS else pd.read_csv(path, sep=SEPARATORS[suffix])
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read ({error}). How to get it: {manifest.obtain}") from error
+    table: Any = open_table(path, manifest)
     named = {**manifest.columns, **{f"peer {name}": column for name, column in manifest.peers.items()}}
     if missing := [name for name in named.values() if name not in table]:
         raise InputError(
