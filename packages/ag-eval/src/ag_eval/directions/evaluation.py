@@ -11,10 +11,10 @@ import pandas as pd
 import xarray as xr
 from ag_core.checkpoint import Checkpoint
 from ag_core.errors import InputError
-from ag_core.interfaces import AbstractBenchmark
 from ag_data import Fasta, Status
 from ag_scorers.results import Result
 
+from ag_eval.declared_benchmark import AbstractDeclaredBenchmark
 from ag_eval.directions.credible_sets import read_sets, resolve, resolved_shares
 from ag_eval.directions.settings import read_direction
 from ag_eval.metrics import Estimate, bootstrap
@@ -44,7 +44,7 @@ class Scored:
         return sign_curve(self.effects, self.scores).recall_at(accuracy)
 
 
-class GwasDirection(AbstractBenchmark):
+class GwasDirection(AbstractDeclaredBenchmark):
     """Shares of credible sets resolved, plain and by PIP. Data: `table` (sets), `eqtls`, `fasta`, `gtf` of genes.
 
     A set is resolved when some gene has a direction (`credible_sets.resolve`); by PIP, the probability of its variants
@@ -54,18 +54,10 @@ class GwasDirection(AbstractBenchmark):
 
     higher_is_better = True
     needs = ("table", "eqtls", "fasta", "gtf")
-    citation = licence = obtain = "what the file says"
 
     def __init__(self, *, file: str | os.PathLike[str] | None = None, repeats: int = REPEATS):
         self.repeats = repeats
-        if file is None:
-            self.needs = (*self.needs, "file")
-            return
-        self._own = read_direction(file)
-        both = self._own.sets.table, self._own.eqtls
-        self.obtain = "; ".join(dict.fromkeys(manifest.obtain for manifest in both))
-        self.citation = "; ".join(dict.fromkeys(manifest.source for manifest in both))
-        self.licence = "; ".join(dict.fromkeys(manifest.licence for manifest in both))
+        self._own: Any = self.take(file, read_direction, lambda own: [own.sets.table, own.eqtls])
 
     def run(self, model: Checkpoint, data: Mapping[str, Any]) -> xr.Dataset:
         """The shares at each accuracy. Raises InputError for data that do not fit."""

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from ag_core.checkpoint import Checkpoint
-from ag_core.interfaces import AbstractBenchmark
 
+from ag_eval.declared_benchmark import AbstractDeclaredBenchmark
 from ag_eval.links.features import link_features
 from ag_eval.links.settings import Links, read_links_file
 from ag_eval.metrics import Estimate, auprc, bootstrap, paired
@@ -18,7 +18,7 @@ REPEATS = 1000
 NOTHING = (float("nan"), float("nan"))
 
 
-class LinkEvaluation(AbstractBenchmark):
+class LinkEvaluation(AbstractDeclaredBenchmark):
     """An evaluation of links from its file. Data: `table`, `fasta` of its assembly; `gtf` for exons and strands.
 
     Pairs that the model's window does not hold are counted by status. Figures "in reach" leave them out, those of
@@ -27,16 +27,10 @@ class LinkEvaluation(AbstractBenchmark):
 
     higher_is_better = True
     needs = ("table", "fasta")
-    citation = licence = obtain = "what the file says"
 
     def __init__(self, *, file: str | os.PathLike[str] | None = None, repeats: int = REPEATS):
         self.repeats = repeats
-        if file is None:
-            self.needs = (*self.needs, "file")
-            return
-        self._own = read_links_file(file)
-        data = self._own.data
-        self.citation, self.licence, self.obtain = data.source, data.licence, data.obtain
+        self._own: Any = self.take(file, read_links_file, lambda own: [own.data])
 
     def run(self, model: Checkpoint, data: Mapping[str, Any]) -> xr.Dataset:
         """The figures of each score and baseline. Raises InputError for data that do not fit."""

@@ -10,9 +10,9 @@ import numpy as np
 import xarray as xr
 from ag_core.checkpoint import Checkpoint
 from ag_core.errors import InputError
-from ag_core.interfaces import AbstractBenchmark
 from ag_data import Fasta
 
+from ag_eval.declared_benchmark import AbstractDeclaredBenchmark
 from ag_eval.links.evaluation import measure_links
 from ag_eval.links.features import link_features
 from ag_eval.metrics import Estimate, paired
@@ -39,7 +39,7 @@ class Problem:
     turned: int = 0
 
 
-class SupervisedEvaluation(AbstractBenchmark):
+class SupervisedEvaluation(AbstractDeclaredBenchmark):
     """A supervised evaluation from its file. Data: `table`, `fasta` of its assembly; `gtf` for scores of genes.
 
     All predictions are out of fold, and groups are drawn together for the intervals. Rows that cannot be scored are
@@ -48,16 +48,10 @@ class SupervisedEvaluation(AbstractBenchmark):
 
     higher_is_better = True
     needs = ("table", "fasta")
-    citation = licence = obtain = "what the file says"
 
     def __init__(self, *, file: str | os.PathLike[str] | None = None, repeats: int = REPEATS):
         self.repeats = repeats
-        if file is None:
-            self.needs = (*self.needs, "file")
-            return
-        self._file = read_supervised(file)
-        data = self._file.table.data
-        self.citation, self.licence, self.obtain = data.source, data.licence, data.obtain
+        self._file: Any = self.take(file, read_supervised, lambda own: [own.table.data])
 
     def run(self, model: Checkpoint, data: Mapping[str, Any]) -> xr.Dataset:
         """A figure for each set of features, and of peers. Raises InputError for data that do not fit."""

@@ -10,12 +10,12 @@ import xarray as xr
 from ag_core.checkpoint import Checkpoint
 from ag_core.errors import InputError
 from ag_core.genome import Interval
-from ag_core.interfaces import AbstractBenchmark
 from ag_data import Genome, open_genome, open_store, read_gtf
 from ag_data.regions import regions_table
 from rich.console import Console
 from rich.progress import track as show_progress
 
+from ag_eval.declared_benchmark import AbstractDeclaredBenchmark
 from ag_eval.held_out import find_windows
 from ag_eval.results import make_results
 from ag_eval.seen import find_seen
@@ -46,7 +46,7 @@ QUESTIONS: dict[Measure, type[AbstractQuestion]] = {
 }
 
 
-class TrackEvaluation(AbstractBenchmark):
+class TrackEvaluation(AbstractDeclaredBenchmark):
     """An evaluation from its file. Data: `store` of measured tracks, `fasta` of its genome, and what is held out.
 
     - `region` (a chromosome or 1-based chr1:1,001-2,000; or several), or `windows` (BED), of which those labelled
@@ -62,7 +62,6 @@ class TrackEvaluation(AbstractBenchmark):
 
     needs = ("store", "fasta")
     higher_is_better = True
-    citation = licence = obtain = "what the file says"
 
     def __init__(
         self,
@@ -76,13 +75,10 @@ class TrackEvaluation(AbstractBenchmark):
     ):
         self.repeats, self.length, self.split = repeats, length, split
         self.seen, self.float32_raw_sums = seen, float32_raw_sums
-        if file is None:
-            self.needs = (*self.needs, "file")
-            return
-        self._settings = own = read_settings(file)
-        self.needs = (*self.needs, *own.needs)
-        self.higher_is_better = own.metric not in LOWER_IS_BETTER
-        self.citation, self.licence, self.obtain = own.data.source, own.data.licence, own.data.obtain
+        self._settings: Any = self.take(file, read_settings, lambda own: [own.data])
+        if self._settings is not None:
+            self.needs = (*self.needs, *self._settings.needs)
+            self.higher_is_better = self._settings.metric not in LOWER_IS_BETTER
 
     def run(self, model: Checkpoint, data: Mapping[str, Any]) -> xr.Dataset:
         """Means and medians first, then each track. Raises InputError for data that do not fit."""

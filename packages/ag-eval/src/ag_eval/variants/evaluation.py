@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 from ag_core.checkpoint import Checkpoint
-from ag_core.interfaces import AbstractBenchmark
 from ag_data import Fasta, Status
 
+from ag_eval.declared_benchmark import AbstractDeclaredBenchmark
 from ag_eval.metrics import Estimate, paired
 from ag_eval.results import Case, make_results
 from ag_eval.rows import attach_rows
@@ -24,7 +24,7 @@ from ag_eval.variants.table import VariantTable, check_table, positions_of, read
 UNSEEN = "not seen in training"
 
 
-class VariantEvaluation(AbstractBenchmark):
+class VariantEvaluation(AbstractDeclaredBenchmark):
     """An evaluation from its file. Data: `table`, `fasta` of its assembly; `gtf` for scores of genes.
 
     Rows that cannot be scored are counted by status in the attributes, and take no part. `peers` among the data are
@@ -36,7 +36,6 @@ class VariantEvaluation(AbstractBenchmark):
 
     higher_is_better = True
     needs = ("table", "fasta")
-    citation = licence = obtain = "what the file says"
 
     def __init__(
         self,
@@ -46,12 +45,7 @@ class VariantEvaluation(AbstractBenchmark):
         seen: Literal["flag", "mask"] = "flag",
     ):
         self.repeats, self.seen = repeats, seen
-        if file is None:
-            self.needs = (*self.needs, "file")
-            return
-        self._evaluation = read_evaluation(file)
-        self.citation, self.licence = self._evaluation.data.source, self._evaluation.data.licence
-        self.obtain = self._evaluation.data.obtain
+        self._evaluation: Any = self.take(file, read_evaluation, lambda own: [own.data])
 
     def run(self, model: Checkpoint, data: Mapping[str, Any]) -> xr.Dataset:
         """The figures of the model and of peers. Raises InputError for data that do not fit."""
