@@ -5,6 +5,7 @@ forward coordinates whatever the interval's strand; the order of genes is the or
 """
 
 import collections
+import copy
 import dataclasses
 import difflib
 import os
@@ -17,6 +18,7 @@ from ag_core.errors import InputError
 from ag_core.genome import Interval, Variant
 from jaxtyping import Bool, Int
 
+from ag_data.altered import AlteredGenome
 from ag_data.contigs import match_contig
 from ag_data.gtf import clean_table, read_table
 
@@ -68,6 +70,17 @@ class Annotation:
     def __repr__(self) -> str:
         genes = sum(len(chromosome.genes["gene_id"]) for chromosome in self._chromosomes.values())
         return f"Annotation({genes} genes on {len(self._chromosomes)} chromosomes)"
+
+    def altered(self, genome: AlteredGenome) -> "Annotation":
+        """The annotation of a genome in which an allele stands: everything behind the variant moves along."""
+        moved = copy.copy(self)
+        name = match_contig(genome.variant.chromosome, self._chromosomes)
+        moved._last = None
+        moved._chromosomes = {
+            each: _alter(chromosome, genome) if each == name else chromosome
+            for each, chromosome in self._chromosomes.items()
+        }
+        return moved
 
     def exon_masks(
         self, interval: Interval, gene_types: Collection[str] | str | None = None
@@ -257,6 +270,26 @@ def _index(rows: pd.DataFrame) -> _Chromosome:
         exon_start=start[exons],
         exon_end=end[exons],
         exon_transcript=transcript_id[exons],
+    )
+
+
+def _alter(chromosome: _Chromosome, genome: AlteredGenome) -> _Chromosome:
+    starts, ends = genome.starts, genome.ends
+    genes = chromosome.genes
+    # A transcript on '-' starts at its End.
+    backward = genes["gene_strand"][chromosome.transcript_gene[chromosome.tss_row]] == "-"
+    tss = chromosome.tss
+    tss = np.where(backward, ends(tss), starts(tss))
+    by_tss = np.argsort(tss, kind="stable")
+    return dataclasses.replace(
+        chromosome,
+        genes={**genes, "gene_start": starts(genes["gene_start"]), "gene_end": ends(genes["gene_end"])},
+        row_start=starts(chromosome.row_start),
+        row_end=ends(chromosome.row_end),
+        tss=tss[by_tss],
+        tss_row=chromosome.tss_row[by_tss],
+        exon_start=starts(chromosome.exon_start),
+        exon_end=ends(chromosome.exon_end),
     )
 
 

@@ -13,6 +13,7 @@ from ag_core.errors import InputError
 from ag_core.genome import chromosome_aliases
 from jaxtyping import Int
 
+from ag_data.altered import AlteredGenome
 from ag_data.annotation import Annotation
 from ag_data.place_table import check_places, read_places
 
@@ -38,6 +39,13 @@ class PolyadenylationSites:
 
     def __repr__(self) -> str:
         return f"PolyadenylationSites({len(self.table)} sites of {len({key[:-1] for key in self._sites})} genes)"
+
+    def altered(self, genome: AlteredGenome) -> "PolyadenylationSites":
+        """The sites of a genome in which an allele stands; sites on deleted bases move to the next one that is left."""
+        here = self.table["Chromosome"].map(lambda name: genome.find_chromosome(str(name))) == genome.variant.chromosome
+        start = self.table["Start"].to_numpy("int64")
+        moved = np.where(here, genome.starts(start), start)
+        return PolyadenylationSites(self.table.assign(Start=moved, End=moved + 1))
 
     def sites_of(self, gene_id: str, strand: str, chromosome: str | None = None) -> Int[np.ndarray, " site"]:
         """Starts (0-based) of a gene's sites on a strand, in the table's order; none for an unknown gene.

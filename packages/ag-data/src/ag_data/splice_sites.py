@@ -12,6 +12,7 @@ from ag_core.errors import InputError
 from ag_core.genome import Interval
 from jaxtyping import Bool
 
+from ag_data.altered import AlteredGenome
 from ag_data.annotation import Annotation
 from ag_data.contigs import match_contig
 from ag_data.place_table import check_places, read_places
@@ -44,6 +45,14 @@ class SpliceSites:
 
     def __repr__(self) -> str:
         return f"SpliceSites({len(self.table)} sites on {len(self._chromosomes)} chromosomes)"
+
+    def altered(self, genome: AlteredGenome) -> "SpliceSites":
+        """The sites of a genome in which an allele stands; sites on deleted bases are gone."""
+        here = self.table["Chromosome"].map(lambda name: genome.find_chromosome(str(name))) == genome.variant.chromosome
+        small, position = genome.small, self.table["Position"].to_numpy()
+        gone = (position >= small.start + len(small.alternate_bases)) & (position < small.end) & here.to_numpy()
+        moved = np.where(here, genome.starts(position), position)
+        return SpliceSites(self.table.assign(Position=moved)[~gone])
 
     def mask(self, interval: Interval) -> Bool[np.ndarray, "position 5"]:
         """Which bases of `interval` are sites: donor+, acceptor+, donor-, acceptor-, none of them.

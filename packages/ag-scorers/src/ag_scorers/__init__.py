@@ -42,6 +42,12 @@ _NAMES = {
     "line_up": "predictor.line_up",
     "predict": "predictor.api",
     "write_predictions": "predictor.api",
+    # Mutagenesis
+    "mutagenise": "mutagenesis.saturation",
+    "Changes": "mutagenesis.saturation",
+    "ism_variants": "mutagenesis.mutations",
+    "ism_matrix": "mutagenesis.contributions",
+    "centred": "mutagenesis.contributions",
     # Calibration
     "load_calibration": "calibration",
     "calibrate_result": "calibration",

@@ -231,9 +231,10 @@ class Engine:
             scores |= {job.number: mine for job, mine in zip(batch.jobs, found, strict=True)}
         return [scores[number] for number in range(len(jobs))]
 
-    def run(self, calls: Iterable[Call]) -> Iterator[Result]:
-        """One result for each call, in order. A call that fails gets status `failed`; the others go on.
+    def run(self, calls: Iterable[Call], interval: Interval | None = None) -> Iterator[Result]:
+        """One result for each call, in order, over `interval` or each variant's own window.
 
+        A call that fails gets status `failed`; the others go on.
         Some are looked at together: those near each other should come one after another. What is computed, to the
         last bit, depends on the calls of this run alone. The next calls are got ready in another thread, where
         `calls` is read and scorers make their items.
@@ -241,12 +242,12 @@ class Engine:
         tokens = self.window // TOKEN
         shapes = Shapes(tokens, price_of_program(self.model, tokens))
         chunks = batched(calls, self.looks_at)
-        for results, jobs in ahead(self._ready(chunk) for chunk in chunks):
+        for results, jobs in ahead(self._ready(chunk, interval) for chunk in chunks):
             for finished in self._run_batches(make_batches(jobs, self.batch_size, shapes)):
                 results |= finished
             yield from (results[number] for number in range(len(results)))
 
-    def _ready(self, chunk: Sequence[Call]) -> tuple[dict[int, Result], list[Job]]:
+    def _ready(self, chunk: Sequence[Call], interval: Interval | None) -> tuple[dict[int, Result], list[Job]]:
         """What is to be computed for some calls, and the results of those for which nothing is."""
         results: dict[int, Result] = {}
         jobs: list[Job] = []
@@ -255,7 +256,7 @@ class Engine:
                 results[number] = Result(call)
                 continue
             try:
-                jobs.append(self._jobs.make(number, call, self.interval(call.variant)))
+                jobs.append(self._jobs.make(number, call, interval or self.interval(call.variant)))
             except Exception as error:  # a scorer may be anybody's: the call fails, the run goes on
                 results[number] = _failed(call, f"{type(error).__name__}: {error}")
         return results, jobs

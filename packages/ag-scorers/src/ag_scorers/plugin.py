@@ -26,5 +26,6 @@ def ag_commands():
         Plugin("calibrate plot", "ag_scorers.calibration_commands:plot", "draw a calibration table"),
         Plugin("haplotypes", "ag_scorers.haplotype_commands:haplotypes", "score a sample's phased blocks jointly"),
         Plugin("score verify", "ag_scorers.verify_command:verify", "score rows of an output again, name what differs"),
+        Plugin("ism", "ag_scorers.mutagenesis.command:ism", "what every change of a region does"),
         Plugin("predict", "ag_scorers.predictor.command:predict", "tracks, contact maps and junctions of a place"),
     ]
