@@ -42,12 +42,21 @@ _NAMES = {
     "line_up": "predictor.line_up",
     "predict": "predictor.api",
     "write_predictions": "predictor.api",
+    # Attributions
+    "attribute": "attribution.api",
+    "write_attributions": "attribution.files",
+    "PythonTarget": "attribution.target",
     # Mutagenesis
     "mutagenise": "mutagenesis.saturation",
     "Changes": "mutagenesis.saturation",
     "ism_variants": "mutagenesis.mutations",
     "ism_matrix": "mutagenesis.contributions",
     "centred": "mutagenesis.contributions",
+    # Variants beside others
+    "matched_controls": "controls.matched",
+    "compare": "controls.comparison",
+    "plot_comparison": "controls.picture",
+    "mechanisms": "controls.mechanism",
     # Calibration
     "load_calibration": "calibration",
     "calibrate_result": "calibration",
