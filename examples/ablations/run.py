@@ -9,6 +9,7 @@ of log(1 + signal) in bins of `resolution` bp for signal, area under precision a
 command goes on where it stopped.
 """
 
+import copy
 import graphlib
 import json
 import pathlib
@@ -97,7 +98,8 @@ def settings_of(suite: Suite, folder: pathlib.Path, run: Run, models: dict[str, 
     """The recipe with the suite's and the run's changes; teachers are runs that are done."""
     base = folder / suite.base
     content = yaml.safe_load(base.read_text())
-    for key, value in (suite.change | run.set).items():
+    # Copies, since a later key may change what an earlier one brought.
+    for key, value in copy.deepcopy(suite.change | run.set).items():
         if value is None:
             *parents, last = key.split(".")
             place = content

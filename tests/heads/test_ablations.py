@@ -53,3 +53,20 @@ def test_an_unknown_run_is_named(tmp_path):
     found = subprocess.run([sys.executable, str(RUN), str(path), "-o", str(tmp_path)], capture_output=True, text=True)
     assert found.returncode != 0
     assert "no run is called bas" in found.stderr
+
+
+def test_what_one_run_changes_is_not_changed_for_the_next(tmp_path):
+    sys.path.insert(0, str(RUN.parent))
+    try:
+        import run as ablations
+    finally:
+        sys.path.remove(str(RUN.parent))
+    heads = {"chip_tf": {"options": {}}}
+    runs = {"base": {}, "coarse": {"set": {"model.heads.chip_tf.options": {"resolutions": [256]}}}}
+    path = suite(planted.plant(tmp_path), change={"model.heads": heads}, runs=runs, panels={})
+    read = ablations.read_suite(path)
+    options = [
+        ablations.settings_of(read, tmp_path, read.runs[name], {}).model.heads["chip_tf"].options
+        for name in ("base", "coarse", "base")
+    ]
+    assert options == [{}, {"resolutions": [256]}, {}]
