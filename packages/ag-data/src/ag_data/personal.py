@@ -21,6 +21,16 @@ INSERTED = -1
 _NOWHERE = -(1 << 62)
 
 
+def parse_variants(text: str) -> list[Variant]:
+    """The variants that an attribute names, as `str(variant)` separated by spaces, on chromosomes of any name."""
+    variants = []
+    for one in text.split():
+        chromosome, position, alleles = one.rsplit(":", 2)
+        ref, _, alt = alleles.partition(">")
+        variants.append(Variant(chromosome, int(position), ref, alt))
+    return variants
+
+
 def trim(variant: Variant) -> Variant:
     """Without the bases that both alleles share at the left and, where the length stays the same, at the right."""
     ref, alt = variant.reference_bases, variant.alternate_bases

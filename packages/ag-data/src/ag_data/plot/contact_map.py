@@ -7,7 +7,7 @@ from ag_core.genome import Interval
 from jaxtyping import Float, Int
 from matplotlib import colormaps
 from matplotlib.collections import PolyCollection
-from matplotlib.colors import Normalize, TwoSlopeNorm
+from matplotlib.colors import Colormap, Normalize, TwoSlopeNorm
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from ag_data.plot.axes import distance, new_axes, set_view
@@ -23,15 +23,17 @@ def draw_contacts(
     *,
     square: bool = False,
     limit: float | None = None,
+    norm: Normalize | None = None,
+    cmap: str | Colormap | None = None,
 ) -> matplotlib.axes.Axes:
     """Draws one map (position, offset) as `ag_data.plot.read_window` gives it, and returns the axes.
 
-    Log ratios (by their unit, or negative values) are blue and red around white at 0, others go from light to dark.
-    Colours end at `limit`, by default the 99th percentile of magnitudes. Pairs that were not measured are grey.
+    A symmetric map (position, position_2) with the same coordinates will do, too. Log ratios (by their unit, or
+    negative values) are blue and red around white at 0, others go from light to dark. Colours end at `limit`, by
+    default the 99th percentile of magnitudes; `norm` and `cmap` replace them. Pairs that were not measured are grey.
     `ax.collections[0]` is what a colour bar needs. Raises ValueError for several tracks.
     """
-    if contacts.dims != ("position", "offset"):
-        raise ValueError(f"contacts have dimensions {contacts.dims}; choose one track by isel(track=)")
+    contacts = as_band(contacts)
     starts, values = contacts["start"].values, contacts.values
     size = int(contacts["end"].values[0] - starts[0]) if len(starts) else 1
     row, offset = (index.ravel() for index in np.indices(values.shape))
@@ -39,6 +41,10 @@ def draw_contacts(
     row, offset = row[inside], offset[inside]
     shown = values[row, offset].astype(np.float64)
     style = _colors(shown, limit, str(contacts.attrs.get("unit", "")).startswith("log") or None)
+    if norm is not None:
+        style["norm"] = norm
+    if cmap is not None:
+        style["cmap"] = (colormaps[cmap] if isinstance(cmap, str) else cmap).with_extremes(bad=_UNMEASURED)
     if square:
         return _draw_square(new_axes(ax, 8), row, offset, shown, starts, size, view, style)
     ax = new_axes(ax, 3.5)
@@ -49,6 +55,43 @@ def draw_contacts(
     ax.yaxis.set_major_formatter(FuncFormatter(lambda y, _: distance(y) if y else "0"))
     ax.set_ylabel("distance", size=7.5)
     return ax
+
+
+def draw_contact_difference(
+    ref: xr.DataArray,
+    alt: xr.DataArray,
+    view: Interval,
+    ax: matplotlib.axes.Axes | None = None,
+    *,
+    square: bool = False,
+    limit: float | None = None,
+    norm: Normalize | None = None,
+    cmap: str | Colormap | None = None,
+) -> matplotlib.axes.Axes:
+    """Draws ALT - REF of two maps, losses blue and gains red around white at 0, and returns the axes.
+
+    Maps and options are as for `draw_contacts`. Bins stand where they are: an indel, far smaller than a bin, moves
+    none. Raises ValueError for several tracks and for maps of other bins.
+    """
+    ref, alt = as_band(ref), as_band(alt)
+    if ref.shape != alt.shape or not np.array_equal(ref["start"].values, alt["start"].values):
+        raise ValueError(f"maps {ref.shape} and {alt.shape} are not of the same bins; predict or read them alike")
+    change = ref.copy(data=alt.values.astype(np.float64) - ref.values).assign_attrs(unit="log ratio, ALT - REF")
+    return draw_contacts(change, view, ax, square=square, limit=limit, norm=norm, cmap=cmap)
+
+
+def as_band(contacts: xr.DataArray) -> xr.DataArray:
+    """A map (position, offset) of the pairs (p, p + offset), from such a one or a symmetric one."""
+    if contacts.dims == ("position", "offset"):
+        return contacts
+    if contacts.dims != ("position", "position_2"):
+        raise ValueError(f"contacts have dimensions {contacts.dims}; choose one track by isel(track=)")
+    bins = len(contacts["position"])
+    partner = np.arange(bins)[:, None] + np.arange(bins)
+    values = np.take_along_axis(contacts.values.astype(np.float64), partner % bins, axis=1)
+    values[partner >= bins] = np.nan
+    places = {key: ("position", contacts[key].values) for key in ("start", "end")}
+    return xr.DataArray(values, dims=("position", "offset"), coords=places, attrs=contacts.attrs)
 
 
 def draw_contact_map(

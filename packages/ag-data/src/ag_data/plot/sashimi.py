@@ -29,15 +29,19 @@ def draw_sashimi(
     color: str = COLORS[-1],
     most: int = MOST_ARCS,
     least: float = 0.0,
+    counts: bool = True,
+    whole: bool = True,
+    arc_color: str | None = None,
 ) -> matplotlib.axes.Axes:
     """Draws the junctions of one track and, if given, the signal they belong to; returns the axes.
 
     - `junctions`: `count (junction)` with `start`, `end` and `strand`: introns, 0-based half-open. Those wholly in view
-      with counts above `least` are shown, at most the `most` largest.
+      (or with `whole=False`, those that touch it) with counts above `least` are shown, at most the `most` largest.
     - `coverage`: as for `draw_track`. Arcs start at its height beside the intron, on '+' and '.' upwards, on '-'
       downwards: from the coverage of '-' if it has strands, otherwise from the base line.
 
-    Width is the count, whose number stands on an arc where there is room. Raises ValueError for several tracks.
+    Width is the count, whose number stands on an arc where there is room, unless `counts` is off. `arc_color` replaces
+    the colours of strands. Raises ValueError for several tracks.
     """
     if junctions["count"].ndim > 1:
         raise ValueError(f"junctions of {junctions.sizes['track']} tracks; choose one by isel(track=)")
@@ -50,14 +54,15 @@ def draw_sashimi(
         draw_track(coverage, view, ax, color=color)
         (low, high), ticks = ax.get_ylim(), [ax.get_yticks()]
     scale = max(high, -low) or 1.0
-    arcs = _arcs(junctions, view, most, least, coverage, scale)
+    arcs = _arcs(junctions, view, most, least, whole, coverage, scale)
     for arc in arcs[::-1]:  # the strongest on top
         share = (arc.count / arcs[0].count) ** 0.5
         ax.add_patch(
-            PathPatch(arc.path(), facecolor="none", edgecolor=STRAND_COLORS[arc.strand], capstyle="round",
+            PathPatch(arc.path(), facecolor="none", edgecolor=arc_color or STRAND_COLORS[arc.strand], capstyle="round",
                       linewidth=0.5 + 2.3 * share, alpha=0.35 + 0.5 * share, zorder=3, label=arc.strand)
         )  # fmt: skip
-    tops = [arc.top for arc in arcs] + _write_counts(ax, arcs, scale, view.width / width_in_points(ax))
+    written = _write_counts(ax, arcs, scale, view.width / width_in_points(ax), arc_color) if counts else []
+    tops = [arc.top for arc in arcs] + written
     low = min([low, *(top - 0.1 * scale for top in tops if top < 0)])
     high = max([high, *(top + 0.1 * scale for top in tops if top > 0)])
     ax.set_ylim(*((low, high) if (low, high) != (0, 0) else (-0.1, 1)))
@@ -108,11 +113,18 @@ class _Arc:
 
 
 def _arcs(
-    junctions: xr.Dataset, view: Interval, most: int, least: float, coverage: xr.DataArray | None, scale: float
+    junctions: xr.Dataset,
+    view: Interval,
+    most: int,
+    least: float,
+    whole: bool,
+    coverage: xr.DataArray | None,
+    scale: float,
 ) -> list[_Arc]:
     """The strongest first."""
     starts, ends, counts = (junctions[key].values for key in ("start", "end", "count"))
-    shown = np.flatnonzero((starts >= view.start) & (ends <= view.end) & (counts > least))
+    inside = (starts >= view.start) & (ends <= view.end) if whole else (starts < view.end) & (ends > view.start)
+    shown = np.flatnonzero(inside & (counts > least))
     shown = shown[np.argsort(-counts[shown], kind="stable")[:most]]
     longest = int((ends - starts)[shown].max(initial=1))
     arcs = []
@@ -125,7 +137,9 @@ def _arcs(
     return arcs
 
 
-def _write_counts(ax: matplotlib.axes.Axes, arcs: list[_Arc], scale: float, point: float) -> list[float]:
+def _write_counts(
+    ax: matplotlib.axes.Axes, arcs: list[_Arc], scale: float, point: float, color: str | None
+) -> list[float]:
     """Numbers where there is room, the largest first; returns their heights. `point` is 1/72 inch in base pairs."""
     taken: list[tuple[float, float, float, float]] = []
     for arc in arcs:
@@ -137,8 +151,9 @@ def _write_counts(ax: matplotlib.axes.Axes, arcs: list[_Arc], scale: float, poin
         box = (left, right, y - 0.09 * scale, y + 0.09 * scale)
         if all(box[1] < b[0] or b[1] < box[0] or box[3] < b[2] or b[3] < box[2] for b in taken):
             taken.append(box)
-            ax.text(arc.middle, y, text, size=_LABEL, color=STRAND_COLORS[arc.strand], ha="center", va="center",
-                    zorder=4, path_effects=[withStroke(linewidth=2, foreground="white")])  # fmt: skip
+            shade = color or STRAND_COLORS[arc.strand]
+            ax.text(arc.middle, y, text, size=_LABEL, color=shade, ha="center", va="center", zorder=4, clip_on=True,
+                    path_effects=[withStroke(linewidth=2, foreground="white")])  # fmt: skip
     return [(box[2] + box[3]) / 2 for box in taken]
 
 

@@ -1,4 +1,4 @@
-"""Signal as filled steps: '+' upwards, '-' downwards, what was not measured hatched."""
+"""Signal as steps, filled or as a line: '+' upwards, '-' downwards, what was not measured hatched."""
 
 import matplotlib.axes
 import numpy as np
@@ -20,6 +20,7 @@ def draw_track(
     *,
     color: str = COLORS[0],
     limit: float | None = None,
+    filled: bool = True,
 ) -> matplotlib.axes.Axes:
     """Draws signal (position), or (position, track) of at most one track on each strand, and returns the axes.
 
@@ -29,6 +30,10 @@ def draw_track(
     """
     ax = new_axes(ax, 1.2)
     strands = _strands(signal)
+    # What lies out of view would make vector graphics large.
+    inside = np.flatnonzero((signal["start"].values < view.end) & (signal["end"].values > view.start))
+    if len(inside):
+        signal = signal.isel(position=slice(int(inside[0]), int(inside[-1]) + 1))
     lines = signal.values.reshape(len(signal["start"]), -1).astype(np.float64)
     edges = np.append(signal["start"].values, signal["end"].values[-1:]) + 0.5
     shown = (edges[1:] > view.start + 0.5) & (edges[:-1] < view.end + 0.5)
@@ -36,7 +41,8 @@ def draw_track(
     for strand, values in zip(strands, lines.T, strict=True):
         values = mirrored(values, strand)
         # The line keeps steps visible that are narrower than a pixel.
-        ax.stairs(values, edges, fill=True, color=_shade(color, strand), linewidth=0.4, label=strand)
+        style = {"fill": True, "linewidth": 0.4} if filled else {"baseline": None, "linewidth": 0.9}
+        ax.stairs(values, edges, color=_shade(color, strand), label=strand, **style)
         inside = values[shown & np.isfinite(values)]
         low, high = min(low, inside.min(initial=0.0)), max(high, inside.max(initial=0.0))
     reach = limit or max(high, -low) or 1.0

@@ -121,7 +121,7 @@ def plot_variant(
         axes.set_title(textwrap.shorten(panel.title, 110, placeholder=" ..."), size=8.5, loc="left", pad=3)
         top += _GAP
         below = add(_DIFFERENCE, f"{panel.title} difference")
-        _draw_difference(below, edges, difference, _largest(differences if share_y else [difference]))
+        fill_difference(below, edges, difference, _largest(differences if share_y else [difference]))
         top += _SPACE
     if models:
         top += _SPACE / 2
@@ -181,7 +181,13 @@ def _draw_curves(axes: matplotlib.axes.Axes, edges, ref, alt, largest: float) ->
     axes.spines["bottom"].set_visible(low < 0)
 
 
-def _draw_difference(axes: matplotlib.axes.Axes, edges, difference, largest: float) -> None:
+def fill_difference(
+    axes: matplotlib.axes.Axes,
+    edges: Float[np.ndarray, " edge"],
+    difference: Float[np.ndarray, " position"],
+    largest: float,
+) -> None:
+    """Draws ALT - REF between edges on the 1-based scale: gains above the line, losses below, up to `largest`."""
     for sign, color in ((1, ALT_COLOR), (-1, LOSS_COLOR)):
         part = np.where(difference * sign > 0, difference, 0.0)
         axes.stairs(part, edges, fill=True, color=color, linewidth=0)

@@ -1,8 +1,8 @@
-"""The gene panel: exons as boxes, introns as lines with arrows along the strand, names above."""
+"""The gene panel: exons as boxes, thick where translated, introns as lines with arrows of the strand, names above."""
 
 import dataclasses
 import functools
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import matplotlib.axes
 import numpy as np
@@ -21,21 +21,26 @@ MOST_ROWS = 12
 # In points: between neighbours in a row, and between arrows.
 _GAP, _ARROW_STEP = 8, 16
 # In rows, downwards from the top of a row.
-_NAME_BASE, _BODY, _BOX = 0.42, 0.7, 0.34
+_NAME_BASE, _BODY, _BOX, _THIN = 0.42, 0.7, 0.34, 0.15
 _ARROWS = {"+": " →", "-": " ←", ".": ""}
+
+
+Coding = Mapping[str, Int[np.ndarray, "part 2"]]
 
 
 @dataclasses.dataclass(frozen=True)
 class GeneModel:
     """A gene (its exons merged) or one of its transcripts, 0-based half-open, possibly reaching out of view.
 
-    `name` is empty for all but the first transcript of a gene.
+    `name` is empty for all but the first transcript of a gene. `coding` are the translated parts of exons, None where
+    nothing is known of them.
     """
 
     name: str
     strand: str
     exons: Int[np.ndarray, "exon 2"]
     gene_type: str = ""
+    coding: Int[np.ndarray, "part 2"] | None = None
 
     @property
     def start(self) -> int:
@@ -59,10 +64,12 @@ def gene_models(
     *,
     every_transcript: bool = False,
     gene_types: Collection[str] | str | None = None,
+    coding: Coding | None = None,
 ) -> list[GeneModel]:
     """What overlaps `interval`: genes with the union of their exons, or every transcript by itself.
 
-    Genes without a name are called by their id. `gene_types` such as "protein_coding" restricts them.
+    Genes without a name are called by their id. `gene_types` such as "protein_coding" restricts them. `coding` has the
+    translated parts of transcripts by id (`read_coding`); one that it does not know is not translated.
     """
     genes = annotation.genes_in(interval, gene_types)
     models = []
@@ -74,15 +81,22 @@ def gene_models(
         here = exons["chromosome"] == genes["chromosome"][gene]
         spans = np.stack([exons["start"], exons["end"]], axis=1)[here]
         ids = exons["transcript_id"][here]
+        known = {one: None if coding is None else _spans(coding.get(str(one), ())) for one in dict.fromkeys(ids)}
         if not every_transcript:
-            models.append(GeneModel(name, exons=_union(spans), **about))
+            parts = [one for one in known.values() if one is not None]
+            parts = None if coding is None else _union(np.concatenate([_spans(()), *parts]))
+            models.append(GeneModel(name, exons=_union(spans), coding=parts, **about))
             continue
         for transcript in dict.fromkeys(ids):
             own = np.unique(spans[ids == transcript], axis=0)
             if own[:, 0].min() < interval.end and own[:, 1].max() > interval.start:
-                models.append(GeneModel(name, exons=own, **about))
+                models.append(GeneModel(name, exons=own, coding=known[transcript], **about))
                 name = ""
     return models
+
+
+def _spans(parts: object) -> Int[np.ndarray, "part 2"]:
+    return np.asarray(parts, np.int64).reshape(-1, 2)
 
 
 def _union(spans: Int[np.ndarray, "exon 2"]) -> Int[np.ndarray, "exon 2"]:
@@ -151,9 +165,17 @@ def draw_annotation(
     *,
     every_transcript: bool = False,
     gene_types: Collection[str] | str | None = None,
+    coding: Coding | None = None,
 ) -> matplotlib.axes.Axes:
     """Draws the genes in view, or every transcript (see `gene_models`), and returns the axes."""
-    models = gene_models(annotation, view, every_transcript=every_transcript, gene_types=gene_types)
+    options = {"every_transcript": every_transcript, "gene_types": gene_types, "coding": coding}
+    return draw_models(gene_models(annotation, view, **options), view, ax)
+
+
+def draw_models(
+    models: Sequence[GeneModel], view: Interval, ax: matplotlib.axes.Axes | None = None
+) -> matplotlib.axes.Axes:
+    """Draws models where there is room (see `place`), and returns the axes."""
     if ax is None:
         rows = place(models, view, 9 * 72)
         ax = new_axes(None, 0.6 + panel_height(rows))
@@ -195,9 +217,15 @@ def _draw(axes: matplotlib.axes.Axes, model: GeneModel, row: int, view: Interval
     low, high = max(model.start, view.start), min(model.end, view.end)
     axes.plot([low + 0.5, high + 0.5], [middle, middle], color=COLOR, linewidth=0.8, solid_capstyle="butt", zorder=1)
     shown = model.exons[(model.exons[:, 1] > view.start) & (model.exons[:, 0] < view.end)]
-    boxes = [(start + 0.5, end - start) for start, end in shown.tolist()]
-    # The edge keeps exons visible that are narrower than a pixel.
-    axes.broken_barh(boxes, (middle - _BOX / 2, _BOX), facecolor=COLOR, edgecolor=COLOR, linewidth=0.7, zorder=2)
+    heights = {"exons": (shown, _BOX if model.coding is None else _THIN)}
+    if model.coding is not None:
+        coding = model.coding.reshape(-1, 2)
+        heights["coding"] = coding[(coding[:, 1] > view.start) & (coding[:, 0] < view.end)], _BOX
+    for label, (spans, height) in heights.items():
+        boxes = [(start + 0.5, end - start) for start, end in spans.tolist()]
+        # The edge keeps exons visible that are narrower than a pixel.
+        style = {"facecolor": COLOR, "edgecolor": COLOR, "linewidth": 0.7, "zorder": 2, "label": label}
+        axes.broken_barh(boxes, (middle - height / 2, height), **style)
     count = int((high - low) / (_ARROW_STEP * scale))
     if model.strand in "+-" and count:
         at = low + (np.arange(count) + 0.5) * (high - low) / count

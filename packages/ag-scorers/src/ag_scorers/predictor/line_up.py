@@ -13,23 +13,13 @@ from typing import TypeVar, cast
 import numpy as np
 import pandas as pd
 import xarray as xr
-from ag_core.genome import Interval, Variant
-from ag_data.personal import INSERTED, reference_positions
+from ag_core.genome import Interval
+from ag_data.personal import INSERTED, parse_variants, reference_positions
 from jaxtyping import Float, Int
 
 PLACES = "ref_position"
 INSERTIONS = ("max", "drop")
 _Tree = TypeVar("_Tree", xr.DataTree, xr.Dataset)
-
-
-def _variants_of(dataset: xr.Dataset) -> list[Variant]:
-    """The variants that an array's attribute `variant` names, as `str(variant)` separated by spaces."""
-    variants = []
-    for one in str(dataset.attrs.get("variant", "")).split():
-        chromosome, position, alleles = one.rsplit(":", 2)
-        ref, _, alt = alleles.partition(">")
-        variants.append(Variant(chromosome, int(position), ref, alt))
-    return variants
 
 
 def line_up(ref: _Tree, alt: _Tree, *, inserted: str = "max", fill: float | int = np.nan) -> tuple[_Tree, _Tree]:
@@ -103,7 +93,7 @@ def _nearest_bins(ref: xr.Dataset, alt: xr.Dataset) -> Int[np.ndarray, " bin"]:
             f"cannot line up {alt.sizes['position']} bins of {size} bp with {ref.sizes['position']} over {interval}: "
             "bins of two alleles begin at different bases; line up whole windows and take slices afterwards"
         )
-    places = reference_positions(interval, _variants_of(alt))
+    places = reference_positions(interval, parse_variants(str(alt.attrs.get("variant", ""))))
     known = places != INSERTED
     places += (places < 0).astype(int) - interval.start
     here = np.flatnonzero(known & (places < interval.width))
