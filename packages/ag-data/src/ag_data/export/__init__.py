@@ -13,7 +13,9 @@ _NAMES = {
     "open_predictions": "zarr_store",
     # Formats of other tools
     "write_bigwigs": "bigwig",
+    "write_bedgraphs": "bedgraph",
     "write_bedpe": "junctions",
+    "write_bed12": "junction_bed",
     "write_cooler": "contact_maps",
     # Measured tracks
     "export_store": "store_tracks",

@@ -42,7 +42,7 @@ def check_bigwigs(tree: xr.DataTree, path: pathlib.Path) -> tuple[dict[tuple[str
 
     Raises InputError for a single file with many tracks, regions that overlap, no track at all, another folder.
     """
-    groups = _groups(tree)
+    groups = group_leaves(tree, "bigWig")
     files = name_files({key: leaves[0][2] for key, leaves in groups.items()})
     if path.suffix.lower() not in SUFFIXES:
         check_folder(path)
@@ -89,13 +89,13 @@ def check_folder(path: pathlib.Path) -> None:
         )
 
 
-def _groups(tree: xr.DataTree) -> dict[tuple[str, str], Leaves]:
-    """What goes into the same files: regions do, alleles do not."""
+def group_leaves(tree: xr.DataTree, what: str) -> dict[tuple[str, str], Leaves]:
+    """What goes into the same files of a format: regions do, alleles do not. Raises InputError when regions overlap."""
     groups: dict[tuple[str, str], Leaves] = {}
-    for leaf in on_the_genome(tree, ("position", "track"), "bigWig"):
+    for leaf in on_the_genome(tree, ("position", "track"), what):
         groups.setdefault((leaf[2].attrs.get("allele", ""), leaf[0]), []).append(leaf)
     for leaves in groups.values():
-        refuse_overlaps(leaves, "region", "bigWig")
+        refuse_overlaps(leaves, "region", what)
     return groups
 
 

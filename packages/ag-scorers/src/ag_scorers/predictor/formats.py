@@ -5,7 +5,10 @@
 | `.zarr` | everything |
 | `.bw`, `.bigwig` | one track |
 | a name without suffix | a folder with a bigWig for each track |
-| `.bedpe`, `.bedpe.gz` | splice junctions |
+| `.bedgraph`, `.bedgraph.gz` | one track, as text |
+| `.bedgraphs` | a folder with a `.bedgraph.gz` for each track |
+| `.bedpe`, `.bedpe.gz` | splice junctions and the counts of each track |
+| `.bed12`, `.junctions.bed`, also with `.gz` | splice junctions as genome browsers draw them |
 | `.cool`, `.mcool` | contact maps |
 """
 
@@ -22,8 +25,15 @@ SUFFIXES = {
     ".zarr": (TRACKS, MAPS, JUNCTIONS),
     ".bw": (TRACKS,),
     ".bigwig": (TRACKS,),
+    ".bedgraph": (TRACKS,),
+    ".bedgraph.gz": (TRACKS,),
+    ".bedgraphs": (TRACKS,),
     ".bedpe": (JUNCTIONS,),
     ".bedpe.gz": (JUNCTIONS,),
+    ".bed12": (JUNCTIONS,),
+    ".bed12.gz": (JUNCTIONS,),
+    ".junctions.bed": (JUNCTIONS,),
+    ".junctions.bed.gz": (JUNCTIONS,),
     ".cool": (MAPS,),
     ".mcool": (MAPS,),
     "": (TRACKS,),
@@ -54,7 +64,7 @@ def check_outputs(outputs: Iterable[str | os.PathLike[str]], force: bool) -> lis
         if path.exists():
             if not force:
                 raise InputError(f"{path} exists; choose another name, or replace it with --force")
-            if suffix == "":
+            if suffix in ("", ".bedgraphs"):
                 from ag_data.export.bigwig import check_folder
 
                 check_folder(path)
@@ -102,6 +112,16 @@ def export(tree: xr.DataTree, path: pathlib.Path, *, check: bool = False) -> lis
 
         check_bedpe(tree, path)
         return [] if check else [str(write_bedpe(tree, path))]
+    if suffix.removesuffix(".gz") in (".bed12", ".junctions.bed"):
+        from ag_data.export.junction_bed import check_bed12, write_bed12
+
+        check_bed12(tree, path)
+        return [] if check else [str(write_bed12(tree, path))]
+    if suffix.startswith(".bedgraph"):
+        from ag_data.export.bedgraph import check_bedgraphs, write_bedgraphs
+
+        check_bedgraphs(tree, path)
+        return [] if check else [str(written) for written in write_bedgraphs(tree, path)]
     if suffix in (".cool", ".mcool"):
         from ag_data.export.contact_maps import check_cooler, write_cooler
 
