@@ -157,7 +157,8 @@ def command(world, *more):
 def test_command_goes_on_after_an_interruption(world, found, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(ism_run, "SHARD", 8)
     store, table = tmp_path / "effects.zarr", tmp_path / "scores.parquet"
-    arguments = command(world, "-o", str(store), "-o", str(table), "--json")
+    picture = tmp_path / "effects.svg"
+    arguments = command(world, "-o", str(store), "-o", str(table), "--json", "--picture", str(picture))
     began, score = [], ag_scorers.Engine.run
 
     def interrupted(engine, calls, interval=None):
@@ -174,6 +175,7 @@ def test_command_goes_on_after_an_interruption(world, found, tmp_path, monkeypat
     assert len(began) == 5  # 30 mutations in four shards, of which two were there
     assert json.loads(capsys.readouterr().out)["statuses"] == {"scored": 30}
     assert not (tmp_path / "effects.zarr.run").exists()
+    assert "<svg" in picture.read_text()
     tree = xr.open_datatree(store, engine="zarr")
     for key, one in found.children.items():
         np.testing.assert_allclose(tree[key]["effect"], one["effect"], rtol=2e-4, atol=1e-6)
@@ -186,6 +188,14 @@ def test_command_goes_on_after_an_interruption(world, found, tmp_path, monkeypat
     (tmp_path / "effects.zarr.run" / "plan.json").write_text(json.dumps({"format": 1, "span": "chr1:1-2"}))
     assert run(other) == 2
     assert "holds the shards of another run: span was chr1:1-2" in capsys.readouterr().err
+
+
+def test_picture(found):
+    (above, below, _) = ag_scorers.plot_effects(found).axes
+    assert above.get_xlim() == below.get_xlim() == (SPAN.start + 0.5, SPAN.end + 0.5)
+    assert below.xaxis.get_major_formatter()(SPAN.start + 3, 0) == f"{SPAN.start + 3:,}"
+    with pytest.raises(InputError, match="no scorer 'NOTHING' among"):
+        ag_scorers.plot_effects(found, "NOTHING")
 
 
 @pytest.mark.parametrize(

@@ -50,8 +50,12 @@ _NAMES = {
     "mutagenise": "mutagenesis.saturation",
     "Changes": "mutagenesis.saturation",
     "ism_variants": "mutagenesis.mutations",
+    "plot_effects": "mutagenesis.picture",
     "ism_matrix": "mutagenesis.contributions",
     "centred": "mutagenesis.contributions",
+    "as_letters": "mutagenesis.contributions",
+    # Reports
+    "Examiner": "report.examination",
     # Variants beside others
     "matched_controls": "controls.matched",
     "compare": "controls.comparison",

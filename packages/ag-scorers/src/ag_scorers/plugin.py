@@ -26,6 +26,11 @@ def ag_commands():
         Plugin("calibrate plot", "ag_scorers.calibration_commands:plot", "draw a calibration table"),
         Plugin("haplotypes", "ag_scorers.haplotype_commands:haplotypes", "score a sample's phased blocks jointly"),
         Plugin("score verify", "ag_scorers.verify_command:verify", "score rows of an output again, name what differs"),
+        Plugin("controls", "ag_scorers.controls.commands:controls", "a variant beside others of its kind"),
+        Plugin("mechanism", "ag_scorers.controls.commands:mechanism", "what kind of effect each variant has"),
         Plugin("ism", "ag_scorers.mutagenesis.command:ism", "what every change of a region does"),
+        Plugin("report variant", "ag_scorers.report.command:variant", "a page on what variants do"),
         Plugin("predict", "ag_scorers.predictor.command:predict", "tracks, contact maps and junctions of a place"),
+        Plugin("browse", "ag_scorers.browser.command:browse", "predictions as a page, an IGV session, a track hub"),
+        Plugin("attribute", "ag_scorers.attribution.command:attribute", "bases that an output of the model rests on"),
     ]

@@ -36,7 +36,10 @@ def ism(
     batch_size: options.BatchSize = 16,
     full: Annotated[bool, typer.Option("--full", help="run the model on whole windows, though less would do")] = False,
     picture: Annotated[
-        pathlib.Path | None, typer.Option(help=".png, .svg or .pdf: effects and contributions of one track")
+        pathlib.Path | None,
+        typer.Option(
+            help=".png, .svg or .pdf: contributions, and what every substitution does, of the strongest track"
+        ),
     ] = None,
     json_: options.Json = False,
     quiet: options.Quiet = False,
@@ -44,12 +47,14 @@ def ism(
     """Scores every substitution (or deletions, or shuffles) of a region. Interrupted, the same command goes on."""
     from rich.console import Console
 
+    from ag_scorers.mutagenesis.picture import check_picture
     from ag_scorers.mutagenesis.run import check_paths, execute
     from ag_scorers.mutagenesis.saturation import Changes, prepare
 
     begun = time.monotonic()
     console = Console(stderr=True, quiet=quiet)
     check_paths(output)
+    check_picture(picture, by)
     work, made_by = prepare(
         region,
         fasta=fasta,
@@ -72,7 +77,7 @@ def ism(
         f"{sum(t.sizes['track'] for t in work.engine.tables.values()):,} tracks of {work.engine.checkpoint.spec.name}",
         highlight=False,
     )
-    statuses = execute(work, output, made_by, console)
+    statuses = execute(work, output, made_by, console, picture)
     shown = ", ".join(f"{status} {count:,}" for status, count in statuses.most_common())
     console.print(f"{shown} -> {', '.join(map(str, output))}", highlight=False)
     if json_:

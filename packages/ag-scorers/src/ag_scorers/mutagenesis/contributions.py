@@ -66,3 +66,12 @@ def centred(effect: xr.DataArray) -> xr.DataArray:
 def contribution(effect: xr.DataArray) -> xr.DataArray:
     """What each base contributes: minus the mean effect of the three others in its place, without the axis `base`."""
     return -effect.sum("base", skipna=False) / (effect.sizes["base"] - 1)
+
+
+def as_letters(effects: xr.Dataset) -> Float[np.ndarray, "position base"]:
+    """Contributions of one track in the columns of the bases that are there, as logos are drawn; 0 elsewhere.
+
+    `effects` is a child of `mutagenise` with one track (and item) chosen.
+    """
+    letters = np.array([list(BASES)]) == effects["reference"].values.astype(str)[:, None]
+    return np.where(letters, np.nan_to_num(effects["contribution"].values)[:, None], 0).astype(np.float32)

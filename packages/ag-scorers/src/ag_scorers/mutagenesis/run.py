@@ -33,7 +33,11 @@ def check_paths(paths: Sequence[pathlib.Path]) -> None:
 
 
 def execute(
-    work: Mutagenesis, paths: Sequence[pathlib.Path], made_by: Mapping[str, str], console: Console
+    work: Mutagenesis,
+    paths: Sequence[pathlib.Path],
+    made_by: Mapping[str, str],
+    console: Console,
+    picture: pathlib.Path | None = None,
 ) -> collections.Counter[str]:
     """Scores what is missing and writes everything; returns how many mutations have which status.
 
@@ -54,7 +58,7 @@ def execute(
 
             run_shards(run, work.calls(), lambda calls: calls, folder, SHARD)
         with explain_full_disk(f"all shards are kept in {folder.folder}"):
-            statuses = _write(work, paths, made_by, folder)
+            statuses = _write(work, paths, made_by, folder, picture)
         folder.remove()
         return statuses
     except KeyboardInterrupt:
@@ -65,7 +69,11 @@ def execute(
 
 
 def _write(
-    work: Mutagenesis, paths: Sequence[pathlib.Path], made_by: Mapping[str, str], folder: RunFolder
+    work: Mutagenesis,
+    paths: Sequence[pathlib.Path],
+    made_by: Mapping[str, str],
+    folder: RunFolder,
+    picture: pathlib.Path | None,
 ) -> collections.Counter[str]:
     tables = [path for path in paths if path.name.endswith(TABLES)]
     templates = work.engine.templates()
@@ -74,10 +82,15 @@ def _write(
         statuses, failed = merge(read_results(folder), writers, len(work.mutations))
     if statuses[Status.FAILED.value] == len(work.mutations) and failed is not None:
         raise RuntimeError(f"not one mutation could be scored; {failed.call}: {failed.call.detail}")
-    if stores := [path for path in paths if path.name.endswith(STORE)]:
+    stores = [path for path in paths if path.name.endswith(STORE)]
+    if stores or picture is not None:
         tree = work.effects(read_results(folder), made_by)
         for path in stores:
             write_effects(tree, path)
+        if picture is not None:
+            from ag_scorers.mutagenesis.picture import plot_effects
+
+            plot_effects(tree).savefig(picture, dpi=150)
     return statuses
 
 

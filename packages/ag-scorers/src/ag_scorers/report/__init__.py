@@ -1,0 +1,1 @@
+"""What a variant does, on one page for people: words, tables, pictures."""
