@@ -22,7 +22,7 @@ def pair(tmp_path_factory, randomise):
     )
     model = randomise(outline(spec))
     folders = [tmp_path_factory.mktemp(name) for name in ("one", "two")]
-    thrice = jax.tree.map(lambda x: 3 * x if isinstance(x, jax.Array) else x, model)
+    thrice = jax.tree.map(lambda x: jax.device_put(3 * np.asarray(x)) if isinstance(x, jax.Array) else x, model)
     for folder, each, seen in zip(folders, (model, thrice), ("chr1:1-1,000", "chr1:501-2,000"), strict=True):
         save(folder, each, dataclasses.replace(spec, trained_on={"hg38": (seen,)}))
     return folders
