@@ -52,7 +52,7 @@ class SpliceSites:
         small, position = genome.small, self.table["Position"].to_numpy()
         gone = (position >= small.start + len(small.alternate_bases)) & (position < small.end) & here.to_numpy()
         moved = np.where(here, genome.starts(position), position)
-        return SpliceSites(self.table.assign(Position=moved)[~gone])
+        return SpliceSites(self.table.assign(Position=moved).loc[~gone])
 
     def mask(self, interval: Interval) -> Bool[np.ndarray, "position 5"]:
         """Which bases of `interval` are sites: donor+, acceptor+, donor-, acceptor-, none of them.

@@ -38,8 +38,8 @@ def draw_heat_map(
         raise ValueError(f"values of shape {values.shape} with {len(cases)} cases and {len(features)} features")
     groups = [""] * len(features) if groups is None else list(groups)
     known = list(dict.fromkeys(groups))
-    rows = order_of(values) if cluster else np.arange(len(cases))
-    columns = []
+    rows = (order_of(values) if cluster else np.arange(len(cases))).tolist()
+    columns: list[int] = []
     for group in known:
         mine = np.array([number for number, each in enumerate(groups) if each == group])
         columns += mine[order_of(values[:, mine].T) if cluster else slice(None)].tolist()

@@ -3,7 +3,7 @@
 import json
 import os
 import pathlib
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -43,21 +43,21 @@ def gather_examples(tree: xr.DataTree) -> Examples:
     if any("target" in dataset.dims for _, dataset in leaves):
         targets = leaves[0][1].sizes["target"]
         raise InputError(f"{targets} targets, but these arrays hold one; choose one, or write .zarr or .parquet")
-    arrays = (
+    sequences, contributions, hypothetical = (
         np.stack([dataset[name].values for _, dataset in leaves])
         for name in ("sequence", "contribution", "hypothetical")
     )
-    names = [name for name, _ in leaves]
-    return Examples(*arrays, names, [str(dataset.attrs["interval"]) for _, dataset in leaves])
+    names, intervals = zip(*((name, str(dataset.attrs["interval"])) for name, dataset in leaves), strict=True)
+    return Examples(sequences, contributions, hypothetical, list(names), list(intervals))
 
 
 def write_examples(path: str | os.PathLike[str], examples: Examples, attrs: dict[str, object] | None = None) -> None:
     """Writes a compressed `.npz`: the arrays by name, `names`, `intervals`, and `attrs` as JSON text."""
     texts = {"names": np.array(examples.names, str), "intervals": np.array(examples.intervals, str)}
     with open(path, "wb") as file:  # numpy would add a suffix to the name
-        np.savez_compressed(
-            file, **dict(zip(_ARRAYS, examples[:3], strict=True)), **texts, attrs=np.array(json.dumps(attrs or {}))
-        )
+        texts["attrs"] = np.array(json.dumps(attrs or {}))
+        arrays: dict[str, Any] = {**dict(zip(_ARRAYS, examples[:3], strict=True)), **texts}
+        np.savez_compressed(file, **arrays)
 
 
 def read_examples(path: str | os.PathLike[str]) -> Examples:
@@ -98,5 +98,5 @@ def make_examples(
         raise InputError(f"{source}: there are NaN or infinite values; make the attributions again")
     blank = [""] * len(arrays[0])
     dtypes = (np.int8, np.float32, np.float32)
-    typed = (x.astype(dtype) for x, dtype in zip(arrays, dtypes, strict=True))
-    return Examples(*typed, names or blank, intervals or blank)
+    sequences, contributions, hypothetical = (x.astype(dtype) for x, dtype in zip(arrays, dtypes, strict=True))
+    return Examples(sequences, contributions, hypothetical, names or blank, intervals or blank)

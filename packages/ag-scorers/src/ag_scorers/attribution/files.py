@@ -12,6 +12,7 @@ import itertools
 import os
 import pathlib
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -72,7 +73,7 @@ def check_fits(plan: Plan, paths: Iterable[pathlib.Path]) -> None:
 
 
 def write_attributions(
-    output: Iterable[str | os.PathLike[str]], target: Target | list[Target], *, force: bool = False, **options: object
+    output: Iterable[str | os.PathLike[str]], target: Target | list[Target], *, force: bool = False, **options: Any
 ) -> xr.DataTree:
     """As `attribute`, and writes the tree into files chosen by suffix; `force` replaces those that are there.
 

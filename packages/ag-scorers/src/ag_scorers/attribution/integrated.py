@@ -93,8 +93,8 @@ def integrated_gradients(
     low = np.mean(np.asarray(lows, np.float64), axis=0)
     assert value is not None
     error = np.sum(contributions, axis=(1, 2)) - (value - low)
-    arrays = (np.asarray(x, np.float32) for x in (contributions, hypothetical, value, low, error))
-    return Integrated(*arrays, reached, steps)
+    arrays = [np.asarray(x, np.float32) for x in (contributions, hypothetical, value, low, error)]
+    return Integrated(arrays[0], arrays[1], arrays[2], arrays[3], arrays[4], reached, steps)
 
 
 def _measure(start: float, end: float, steps: Sequence[Step], slope: Float[np.ndarray, "position 4"]) -> _Piece:

@@ -118,10 +118,11 @@ def find_patterns(
 def _pattern(name: str, found: object) -> Pattern:
     """From an object of the library."""
     seqlets = [(s.example_idx, s.start, s.end, "-" if s.is_revcomp else "+") for s in getattr(found, "seqlets")]  # noqa: B009
-    arrays = (
+    sequence, contributions, hypothetical = (
         np.asarray(getattr(found, name), np.float64) for name in ("sequence", "contrib_scores", "hypothetical_contribs")
     )
-    return Pattern(name, *arrays, pd.DataFrame(seqlets, columns=["example", "start", "end", "strand"]))
+    table = pd.DataFrame(seqlets, columns=["example", "start", "end", "strand"])
+    return Pattern(name, sequence, contributions, hypothetical, table)
 
 
 def compare_motifs(queries: list[Pattern] | Motifs, motifs: Motifs | None = None, *, nearest: int = 3) -> pd.DataFrame:

@@ -120,6 +120,10 @@ class PythonTarget(AbstractTarget):
         return self.name or getattr(self.function, "__name__", "function")
 
 
+# An abstract variable is no field, which pyright does not know.
+# pyright: reportCallIssue=false
+
+
 def bind(target: Expression | PythonTarget, scene: Scene) -> AbstractTarget:
     """The target for a model and a window. Raises InputError when they do not go together (see `select_reading`)."""
     if isinstance(target, PythonTarget):

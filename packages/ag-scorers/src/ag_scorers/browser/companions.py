@@ -4,6 +4,7 @@ import gzip
 import os
 import pathlib
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Literal
 
 import numpy as np
 import pysam
@@ -120,7 +121,7 @@ def write_bases(
             file.writelines(bases[first : first + 100] + "\n" for first in range(0, len(bases), 100))
 
 
-def _pack(path: pathlib.Path, lines: list[str], preset: str) -> None:
+def _pack(path: pathlib.Path, lines: list[str], preset: Literal["bed", "gff", "vcf"]) -> None:
     plain = path.with_suffix("")
     plain.write_text("".join(lines))
     pysam.tabix_compress(str(plain), str(path), force=True)

@@ -69,8 +69,8 @@ def controls(
         plot_comparison(tree).savefig(picture, dpi=150)
     console.print(f"-> {', '.join(str(path) for path in (output, picture) if path)}", highlight=False)
     if json_:
-        strongest = table[~table["control"]].sort_values("beyond").head(10)
-        print(json.dumps(json.loads(strongest.to_json(orient="records")), indent=1))
+        strongest = table.loc[~table["control"]].sort_values(by="beyond").head(10)
+        print(strongest.to_json(orient="records", indent=1))
 
 
 def mechanism(

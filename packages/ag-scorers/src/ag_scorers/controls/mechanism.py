@@ -43,8 +43,7 @@ def mechanisms(scores: pd.DataFrame, background: pd.DataFrame | None = None) -> 
     for axis in heights:
         heights[axis] = heights[axis] / limits[axis]
     over = heights >= 1
-    none = pd.Series(False, heights.index)
-    local, expressed, spliced = (over.get(axis, none) for axis in AXES)
+    local, expressed, spliced = (over[axis].to_numpy() if axis in over else np.zeros(len(over), bool) for axis in AXES)
     kind = np.select(
         [local & expressed, local, expressed, spliced],
         [Mechanism.MULTIMODAL.value, Mechanism.LOCAL.value, Mechanism.EXPRESSION.value, Mechanism.SPLICING.value],
@@ -67,7 +66,7 @@ def _heights(scores: pd.DataFrame, what: str) -> pd.DataFrame:
     heights = table[axis.notna()].pivot_table("tail", "variant", "axis", aggfunc="max", observed=True)
     heights = heights.reindex(table["variant"].unique()).fillna(0.0)
     heights.columns.name = None
-    return heights[[name for name in AXES if name in heights]]
+    return heights.reindex(columns=[name for name in AXES if name in heights])
 
 
 def _limits(background: pd.DataFrame, heights: pd.DataFrame) -> dict[str, float]:
@@ -82,4 +81,4 @@ def _bonferroni(scores: pd.DataFrame) -> dict[str, float]:
     """Thresholds for the largest of so many scores as a variant has on an axis, as if they were independent."""
     axis = _axis_of(scores)
     counts = scores.assign(axis=axis)[axis.notna()].groupby(["axis", "variant"], observed=True).size()
-    return {str(name): -np.log10(COMMON / part.max()) for name, part in counts.groupby(level="axis")}
+    return {str(name): float(-np.log10(COMMON / part.max())) for name, part in counts.groupby(level="axis")}

@@ -18,7 +18,8 @@ def plot_comparison(tree: xr.DataTree, most: int = 48) -> Figure:
     names: list[str] = []
     groups: list[str] = []
     calls = int(tree.sizes["call"])
-    for key, child in _chosen(tree).items():
+    for key, node in _chosen(tree).items():
+        child = node.to_dataset()
         deviation, call = child["deviation"].values, child["call"].values
         for track in range(deviation.shape[1]):
             column = np.full(calls, np.nan)
@@ -30,10 +31,11 @@ def plot_comparison(tree: xr.DataTree, most: int = 48) -> Figure:
             names.append(_name(child, track))
             groups.append(key)
     values = np.stack(columns, axis=1)
-    variants = ~tree["control"].values
+    root = tree.to_dataset()
+    variants = ~root["control"].values
     strength = np.max(np.nan_to_num(np.abs(values[variants])), axis=0)
     chosen = np.sort(np.argsort(-strength, kind="stable")[:most])
-    cases = [str(variant) for variant in tree["variant"].values]
+    cases = [str(variant) for variant in root["variant"].values]
     height = 2.6 + 0.14 * min(len(cases), 90)
     figure = Figure(figsize=(6 + 0.19 * len(chosen), max(height, 4.5)), layout="constrained")
     axes = draw_heat_map(
@@ -59,7 +61,7 @@ def _chosen(tree: xr.DataTree) -> Mapping[str, xr.DataTree]:
     }
 
 
-def _name(child: xr.DataTree, track: int) -> str:
+def _name(child: xr.Dataset, track: int) -> str:
     parts = [
         str(child[name].values[track])
         for name in ("transcription_factor", "histone_mark", "biosample_name")

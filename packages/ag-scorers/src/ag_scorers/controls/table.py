@@ -14,7 +14,8 @@ SUFFIXES = (".parquet", ".tsv", ".tsv.gz")
 def comparison_table(tree: xr.DataTree) -> pd.DataFrame:
     """A row for each variant or control, scorer, item and track: score, deviation, beyond (see `compare`)."""
     parts = []
-    for key, child in tree.children.items():
+    for key, node in tree.children.items():
+        child = node.to_dataset()
         items, tracks = child.sizes["item"], child.sizes["track"]
         columns = {"variant": np.repeat(child["variant"].values, tracks)}
         columns["control"] = np.repeat(child["control"].values, tracks)

@@ -76,7 +76,7 @@ def _liveliest(tree: xr.DataTree) -> str:
     """The scorer in which a few bases stand out most from the rest."""
 
     def height(key: str) -> float:
-        sizes = np.nan_to_num(np.abs(tree[key]["contribution"].values))
+        sizes = np.nan_to_num(np.abs(tree[key].to_dataset()["contribution"].values))
         usual = float(np.sqrt((sizes**2).mean()))
         return float(sizes.max()) / usual if usual else 0.0
 

@@ -19,9 +19,11 @@ CONTENT = "agenome effects 1"
 def write_effects(tree: xr.DataTree, path: pathlib.Path) -> None:
     """Writes a tree of `to_effects`; replaces a store of effects. Raises InputError for anything else at `path`."""
     with replacing_folder(path, _is_ours) as folder:
-        root = zarr.create_group(folder, attributes={**tree.attrs, "content": CONTENT}, zarr_format=3)
+        root = zarr.create_group(
+            folder, attributes={**{str(k): v for k, v in tree.attrs.items()}, "content": CONTENT}, zarr_format=3
+        )
         for key, child in tree.children.items():
-            group = root.create_group(key, attributes=dict(child.attrs))
+            group = root.create_group(key, attributes={str(k): v for k, v in child.attrs.items()})
             for name, array in child.data_vars.items():
                 chunks, _ = chunk_and_shard(array.shape, 4)
                 stored = group.create_array(

@@ -65,5 +65,5 @@ def gather(
 
 
 def _strength(found: Examination) -> float:
-    best = most_unusual(dict(found.effects))
+    best = most_unusual(found.effects)
     return 0.0 if best is None else best.unusual

@@ -89,7 +89,7 @@ def _asset(name: str) -> str:
 
 
 def _cells(found: Examination) -> list[dict[str, Any]]:
-    best = most_unusual(dict(found.effects))
+    best = most_unusual(found.effects)
     tail = None if best is None or best.tail is None else round(best.tail, 3)
     text = "" if best is None else f"{WHAT.get(best.modality, best.modality)}: {describe_effect(best)}"
     cells: list[tuple[str, Any]] = [

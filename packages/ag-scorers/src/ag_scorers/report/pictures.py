@@ -116,8 +116,8 @@ def _splicing(found: Examination, annotation: Annotation | None) -> Figure | Non
     for label, dataset in zip(("REF", "ALT"), junctions or (), strict=False):
         axes = stack.add(f"junctions {label}")
         counts = dataset["count"].max("track").values
-        columns = (dataset[name].values for name in ("start", "end", "junction_strand"))
-        draw_arcs(axes, *columns, counts, view)
+        starts, ends, strands = (dataset[name].values for name in ("start", "end", "junction_strand"))
+        draw_arcs(axes, starts, ends, strands, counts, view)
         stack.tidy(axes)
         stack.name(axes, [(label, "0.15"), ("splice junctions", "0.35")])
     if rows:

@@ -1,7 +1,7 @@
 """Of a variant's many scores, those worth telling: the most unusual tracks of each scorer."""
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -61,7 +61,7 @@ def strongest(scores: Iterable[ScorerResult], most: int = 4) -> dict[str, list[E
     return found
 
 
-def most_unusual(effects: dict[str, list[Effect]]) -> Effect | None:
+def most_unusual(effects: Mapping[str, Sequence[Effect]]) -> Effect | None:
     """The most unusual of all; of equals the one that stands first."""
     return max((own[0] for own in effects.values()), key=lambda effect: effect.unusual, default=None)
 
