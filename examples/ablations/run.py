@@ -109,9 +109,9 @@ def settings_of(suite: Suite, folder: pathlib.Path, run: Run, models: dict[str, 
         else:
             replace_setting(content, key, value)
     if run.teachers:
-        content["distil"] = {"teachers": [str(models[name].absolute()) for name in run.teachers]}
-        if run.mutations:
-            content["distil"]["mutations"] = run.mutations
+        teachers = [str(models[name].absolute()) for name in run.teachers]
+        # Said also where there are none: a recipe mutates unless it is told not to.
+        content["distil"] = {"teachers": teachers, "mutations": run.mutations}
     return check_settings(content, what=str(base), folder=base.parent)
 
 

@@ -70,3 +70,10 @@ def test_what_one_run_changes_is_not_changed_for_the_next(tmp_path):
         for name in ("base", "coarse", "base")
     ]
     assert options == [{}, {"resolutions": [256]}, {}]
+    mutated, plain = (
+        ablations.settings_of(
+            read, tmp_path, ablations.Run(teachers=["base"], mutations=mutations), {"base": tmp_path}
+        ).distil.mutations
+        for mutations in ({"share": 0.1}, None)
+    )
+    assert (mutated.share, plain) == (0.1, None)

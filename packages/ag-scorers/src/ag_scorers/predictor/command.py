@@ -16,7 +16,8 @@ def predict(
         typer.Option(
             "-o",
             "--output",
-            help=".zarr, .bw, .bedpe[.gz], .cool, .mcool, or no suffix for a folder of bigWigs; may be repeated",
+            help=".zarr, .bw, .bedgraph[.gz], .bedpe[.gz], .bed12[.gz], .cool, .mcool, or no suffix for a folder of "
+            "bigWigs (.bedgraphs: of bedGraphs); may be repeated",
         ),
     ],
     region: Annotated[
