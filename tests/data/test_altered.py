@@ -9,7 +9,7 @@ from ag_data.annotation import read_gtf
 from ag_data.fasta import Fasta
 from ag_data.polyadenylation import PolyadenylationSites, transcript_ends
 from ag_data.splice_sites import annotated_sites
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 LENGTH = 400
@@ -41,13 +41,18 @@ CHANGES = st.builds(alleles, st.integers(5, 380), st.integers(0, 12), st.text("A
 )
 
 
+@example(Variant("1", 6, "", "A"), -2, 1, "+")
+@example(Variant("1", 6, BASES[5:9], ""), 398, 9, "-")
 @given(CHANGES, st.integers(-10, 405), st.integers(0, 60), st.sampled_from("+-."))
 def test_bases_and_their_places(files, variant, start, width, strand):
     genome = AlteredGenome(files[0], variant)
     whole = BASES[: variant.start] + variant.alternate_bases + BASES[variant.end :]
     assert genome.lengths == {"chr1": len(whole), "chr2": LENGTH}
-    if start < len(whole):
-        padded = "N" * 20 + whole + "N" * 100
+    if start + width < 0:
+        with pytest.raises(InputError, match="lies outside"):
+            genome.fetch(Interval("chr1", start, start + width))
+    else:
+        padded = "N" * 20 + whole + "N" * 200
         expected = padded[start + 20 : start + width + 20]
         forward = genome.fetch(Interval("chr1", start, start + width))
         assert forward == expected

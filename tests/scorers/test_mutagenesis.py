@@ -180,6 +180,7 @@ def test_command_goes_on_after_an_interruption(world, found, tmp_path, monkeypat
     for key, one in found.children.items():
         np.testing.assert_allclose(tree[key]["effect"], one["effect"], rtol=2e-4, atol=1e-6)
         assert tree[key]["reference"].values.tolist() == one["reference"].values.tolist()
+    assert len(ag_scorers.plot_effects(tree).axes) == 3
     rows = pq.read_table(table).to_pandas()
     assert len(rows) == 30 * (2 + 2)  # two tracks of the gene are on its strand or on none
     # Another region in the same folder is another run.

@@ -17,7 +17,7 @@ import importlib.metadata
 import os
 import warnings
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import pluggy
 
@@ -53,7 +53,20 @@ class Failure:
     error: str
 
 
-def _provider(entry_point: importlib.metadata.EntryPoint) -> str:
+@runtime_checkable
+class EntryPoint(Protocol):
+    """One of `importlib.metadata`, or of its backport, which some packages put in its place."""
+
+    name: str
+    value: str
+    dist: Any
+
+    def load(self) -> Any:
+        """What it points at."""
+        ...
+
+
+def _provider(entry_point: EntryPoint) -> str:
     dist = entry_point.dist
     return f"{dist.name} {dist.version}" if dist else entry_point.value
 
@@ -61,7 +74,7 @@ def _provider(entry_point: importlib.metadata.EntryPoint) -> str:
 class Registry:
     """The plugins found among some entry points (by default, all installed ones)."""
 
-    def __init__(self, entry_points: Iterable[importlib.metadata.EntryPoint] | None = None):
+    def __init__(self, entry_points: Iterable[EntryPoint] | None = None):
         if entry_points is None:
             entry_points = importlib.metadata.entry_points(group=PROJECT)
         self.found: list[Found] = []
@@ -71,7 +84,7 @@ class Registry:
             if not blocked & {entry_point.name, getattr(entry_point.dist, "name", None)}:
                 self._collect(entry_point)
 
-    def _collect(self, entry_point: importlib.metadata.EntryPoint) -> None:
+    def _collect(self, entry_point: EntryPoint) -> None:
         # One manager for each entry point: a half-registered plugin cannot break its neighbours.
         manager = pluggy.PluginManager(PROJECT)
         manager.add_hookspecs(hookspecs)
@@ -98,7 +111,7 @@ class Registry:
         if unknown:
             self._fail(entry_point, f"hooks unknown to this ag-core, ignored: {', '.join(unknown)}")
 
-    def _fail(self, entry_point: importlib.metadata.EntryPoint, error: str) -> None:
+    def _fail(self, entry_point: EntryPoint, error: str) -> None:
         failure = Failure(f"{entry_point.name} = {entry_point.value}", _provider(entry_point), error)
         self.failures.append(failure)
         warnings.warn(f"plugin {failure.entry_point} of {failure.provider}: {error}", PluginWarning, stacklevel=2)

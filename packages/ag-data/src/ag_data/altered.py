@@ -52,18 +52,27 @@ class AlteredGenome:
 
     def fetch(self, interval: Interval) -> str:
         """Bases over `interval` of the altered genome; otherwise as `Fasta.fetch`."""
-        if self.find_chromosome(interval.chromosome) != self.small.chromosome:
+        elsewhere = self.find_chromosome(interval.chromosome) != self.small.chromosome
+        if elsewhere or interval.end < 0:  # which is refused
             return self.fasta.fetch(interval)
         small, change = self.small, self.variant.size_change
         left = interval.start, min(interval.end, small.start)
         inside = slice(max(interval.start - small.start, 0), max(interval.end - small.start, 0))
         first = small.start + len(small.alternate_bases)
         right = max(interval.start, first) - change, interval.end - change
-        bases = [
-            self.fasta.fetch(Interval(small.chromosome, *part)) if part[0] < part[1] else "" for part in (left, right)
-        ]
-        whole = bases[0] + small.alternate_bases[inside] + bases[1]
+        whole = self._read(*left) + small.alternate_bases[inside] + self._read(*right)
         return reverse_complement(whole) if interval.negative_strand else whole
+
+    def _read(self, start: int, end: int) -> str:
+        """Bases of REF, N also where a part lies wholly off the chromosome."""
+        if start >= end:
+            return ""
+        length = self.fasta.lengths[self.small.chromosome]
+        first, last = (min(max(edge, 0), length) for edge in (start, end))
+        if first == last:
+            return "N" * (end - start)
+        known = self.fasta.fetch(Interval(self.small.chromosome, first, last))
+        return "N" * (first - start) + known + "N" * (end - last)
 
     def starts(self, positions: Int[np.ndarray, " place"]) -> Int[np.ndarray, " place"]:
         """Where bases of REF (0-based) are; of what is deleted, the next base that is left."""

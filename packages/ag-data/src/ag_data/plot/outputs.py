@@ -97,9 +97,9 @@ def _rows(tree: xr.DataTree, place_name: str, most: int) -> Iterator[_Row]:
     found = [(modality, dataset) for modality, place, dataset in leaves(tree) if place == place_name]
     order = list(_HEIGHTS)
     for modality, dataset in sorted(found, key=lambda item: order.index(values_of(item[1]).dims)):
-        names = dataset["name"].values.astype(str)
+        names = dataset["name"].values.astype(object)
         stranded = dataset["strand"].dims == ("track",)
-        strands = dataset["strand"].values.astype(str) if stranded else ["."] * len(names)
+        strands = dataset["strand"].values.astype(object) if stranded else ["."] * len(names)
         for name in list(dict.fromkeys(names))[:most]:
             tracks = {strand: i for i, (each, strand) in enumerate(zip(names, strands, strict=True)) if each == name}
             if values_of(dataset).ndim == 2:

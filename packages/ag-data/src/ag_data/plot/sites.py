@@ -31,7 +31,7 @@ def draw_sites(
     """
     ax = new_axes(ax, 1.2)
     starts, ends = (signal[key].values for key in ("start", "end"))
-    names, strands = (signal[key].values.astype(str).tolist() for key in ("name", "strand"))
+    names, strands = (signal[key].values.astype(object).tolist() for key in ("name", "strand"))
     kinds = {name: number for number, name in enumerate(dict.fromkeys(names))}
     classes = signal.attrs.get("layout") == "classes"
     lines = np.asarray(signal.values, np.float64)

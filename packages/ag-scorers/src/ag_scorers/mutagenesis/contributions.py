@@ -73,5 +73,5 @@ def as_letters(effects: xr.Dataset) -> Float[np.ndarray, "position base"]:
 
     `effects` is a child of `mutagenise` with one track (and item) chosen.
     """
-    letters = np.array([list(BASES)]) == effects["reference"].values.astype(str)[:, None]
+    letters = np.array([list(BASES)]) == effects["reference"].values.astype(object)[:, None]
     return np.where(letters, np.nan_to_num(effects["contribution"].values)[:, None], 0).astype(np.float32)

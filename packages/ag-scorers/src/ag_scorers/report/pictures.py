@@ -134,7 +134,7 @@ def _splicing(found: Examination, annotation: Annotation | None) -> Figure | Non
 
 def _sites(dataset: xr.Dataset) -> Float[np.ndarray, "position class"]:
     """Probabilities of donor+, acceptor+, donor-, acceptor-."""
-    names, strands = (dataset[key].values.astype(str).tolist() for key in ("name", "strand"))
+    names, strands = (dataset[key].values.astype(object).tolist() for key in ("name", "strand"))
     values = dataset["prediction"].values
     columns = np.zeros((len(values), 4), np.float32)
     for track, (name, strand) in enumerate(zip(names, strands, strict=True)):

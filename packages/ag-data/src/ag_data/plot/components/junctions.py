@@ -52,7 +52,7 @@ class Sashimi:
         if self.interval_contained:
             inside = (starts >= view.start) & (ends <= view.end)
         junctions = junctions.isel(junction=inside)
-        strands = list(dict.fromkeys(junctions["strand"].values.astype(str).tolist())) or ["."]
+        strands = list(dict.fromkeys(junctions["strand"].values.astype(object).tolist())) or ["."]
         size = junctions.sizes["track"]
         if size * len(strands) > self.max_num_tracks:
             raise InputError(
@@ -63,7 +63,7 @@ class Sashimi:
         rows = []
         for track in range(size):
             for strand in sorted(strands):
-                one = junctions.isel(track=track, junction=junctions["strand"].values.astype(str) == strand)
+                one = junctions.isel(track=track, junction=junctions["strand"].values.astype(object) == strand)
                 below = None if coverage is None else coverage.isel(track=[track % coverage.sizes["track"]])
                 label = label_of(junctions, track, self.ylabel_template)
                 label = f"{label} ({strand})" if strand in "+-" else label
