@@ -22,7 +22,7 @@ def test_no_arguments_is_a_usage_error(capsys):
 
 
 def test_unknown_command_and_unknown_option_are_refused_with_a_hint(capsys):
-    assert run(["plugin"]) == 2
+    assert run(["plugns"]) == 2
     assert "did you mean 'plugins'" in capsys.readouterr().err
     assert run(["plugins", "--jsn"]) == 2
     assert "--jsn" in capsys.readouterr().err

@@ -57,9 +57,14 @@ class Failure:
 class EntryPoint(Protocol):
     """One of `importlib.metadata`, or of its backport, which some packages put in its place."""
 
-    name: str
-    value: str
-    dist: Any
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def value(self) -> str: ...
+
+    @property
+    def dist(self) -> Any: ...
 
     def load(self) -> Any:
         """What it points at."""
@@ -76,7 +81,7 @@ class Registry:
 
     def __init__(self, entry_points: Iterable[EntryPoint] | None = None):
         if entry_points is None:
-            entry_points = importlib.metadata.entry_points(group=PROJECT)
+            entry_points = tuple(importlib.metadata.entry_points(group=PROJECT))
         self.found: list[Found] = []
         self.failures: list[Failure] = []
         blocked = {name.strip() for name in os.environ.get("AG_BLOCK_PLUGINS", "").split(",")}

@@ -61,6 +61,10 @@ _NAMES = {
     "compare": "controls.comparison",
     "plot_comparison": "controls.picture",
     "mechanisms": "controls.mechanism",
+    # Other models, other tools
+    "CallableModel": "callable_model",
+    "CallableEngine": "callable_model",
+    "as_function": "model_function",
     # Calibration
     "load_calibration": "calibration",
     "calibrate_result": "calibration",

@@ -1,5 +1,6 @@
 """`agenome score`."""
 
+import dataclasses
 import json
 import pathlib
 import time
@@ -46,6 +47,13 @@ def score(
         pathlib.Path | None, typer.Option(help="folder for shards; default: beside the first output")
     ] = None,
     shard_size: Annotated[int | None, typer.Option(min=1, help="variants that an interruption may cost")] = None,
+    cluster: Annotated[
+        str | None, typer.Option(help="address of a Dask scheduler whose workers score the shards")
+    ] = None,
+    local_cluster: Annotated[int | None, typer.Option(help="score in so many processes on this machine")] = None,
+    slurm: Annotated[
+        pathlib.Path | None, typer.Option(help="YAML: options of dask_jobqueue.SLURMCluster, and `jobs`")
+    ] = None,
     keep_shards: Annotated[bool, typer.Option("--keep-shards", help="leave the folder of shards there")] = False,
     json_: options.Json = False,
     quiet: options.Quiet = False,
@@ -136,7 +144,15 @@ def score(
         found.check_disk()
         return
     check_disk(run, console)
-    done = execute(run, console)
+    if cluster is not None or local_cluster is not None or slurm is not None:
+        from ag_scorers.cluster.clients import open_cluster
+        from ag_scorers.cluster.order import make_order
+
+        order = make_order(engine, options, calibration=calibration, repair=repair)
+        with open_cluster(cluster, local_cluster, slurm) as open_client:
+            done = execute(dataclasses.replace(run, cluster=(open_client, order)), console)
+    else:
+        done = execute(run, console)
     if done.first_failure:
         console.print(f"first failure: {done.first_failure}", highlight=False, markup=False)
     counts = ", ".join(f"{status} {count:,}" for status, count in done.statuses.most_common())

@@ -4,7 +4,7 @@ import collections
 import contextlib
 import dataclasses
 import pathlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ag_data.disk import explain_full_disk
@@ -14,6 +14,7 @@ from rich.console import Console
 from ag_scorers.batches import batched
 from ag_scorers.calibration import Calibration, calibrate_results
 from ag_scorers.campaign import merge, plan_of, read_results, run_shards, score_calls, shard_size
+from ag_scorers.cluster.order import Order
 from ag_scorers.digests import file_digest
 from ag_scorers.engine import Engine
 from ag_scorers.outputs import Writer, open_writer
@@ -34,6 +35,7 @@ class ScoringRun:
     - `writing`: options of `open_writer`.
     - `size`: calls in a shard; by default as many as suit the number of scores.
     - `work`: folder of the shards; by default beside the first output. `keep` leaves it there afterwards.
+    - `cluster`: where shards are scored, if not here: how to connect, and what workers are told.
     """
 
     engine: Engine
@@ -45,6 +47,7 @@ class ScoringRun:
     size: int | None = None
     work: pathlib.Path | None = None
     keep: bool = False
+    cluster: tuple[Callable[[], Any], Order] | None = None
 
     @property
     def total(self) -> int:
@@ -65,7 +68,8 @@ class ScoringRun:
     @property
     def in_shards(self) -> bool:
         """Whether results are kept on the disk before they are written; a run of one shard need not."""
-        return self.total > self.shard_size or self.keep or self.work is not None or self.folder.exists()
+        wanted = self.keep or self.work is not None or self.cluster is not None
+        return wanted or self.total > self.shard_size or self.folder.exists()
 
     def score(self, calls: Iterable[Call]) -> Iterator[Result]:
         """Results of calls, in the same order, with quantiles if there is a calibration."""
@@ -138,13 +142,18 @@ def _in_shards(run: ScoringRun, console: Console) -> Done:
                 f"going on with {len(folder.manifests)} of {shards} shards in {folder.folder}", highlight=False
             )
         with show_progress("scoring", run.total, console, kept) as advance:
-            run_shards(
-                lambda calls: _tell(run.score(calls), advance),
-                run.survey.raw(),
-                run.survey.check,
-                folder,
-                run.shard_size,
-            )
+            if run.cluster is not None:
+                from ag_scorers.cluster.executor import run_on_cluster
+
+                run_on_cluster(*run.cluster, run.survey.raw(), folder, run.shard_size, console, advance)
+            else:
+                run_shards(
+                    lambda calls: _tell(run.score(calls), advance),
+                    run.survey.raw(),
+                    run.survey.check,
+                    folder,
+                    run.shard_size,
+                )
         with (
             explain_full_disk(f"all shards are kept in {folder.folder}"),
             run.open_writers(run.outputs) as writers,

@@ -20,6 +20,7 @@ from typing import Any
 
 from ag_core.array_file import sync
 from ag_core.errors import InputError
+from ag_data.variants import Call
 from ag_data.zarr_layout import lock
 
 from ag_scorers.digests import file_digest
@@ -99,15 +100,22 @@ class RunFolder:
 
     def write(self, number: int, results: Sequence[Result], seconds: float) -> None:
         """Keeps the results of a shard."""
-        path = self._file(number)
-        put(path, lambda scratch: write_shard(scratch, results, self._templates))
-        first, last = results[0].call, results[-1].call
+        put(self._file(number), lambda scratch: write_shard(scratch, results, self._templates))
+        self._seal(number, [result.call for result in results], seconds)
+
+    def keep(self, number: int, data: bytes, seconds: float) -> None:
+        """Keeps a shard whose file another process made. Raises InputError when that is not a whole one of this run."""
+        put(self._file(number), lambda scratch: scratch.write_bytes(data))
+        self._seal(number, [result.call for result in self.read(number)], seconds)
+
+    def _seal(self, number: int, calls: Sequence[Call], seconds: float) -> None:
+        path, first, last = self._file(number), calls[0], calls[-1]
         manifest = Manifest(
             number,
-            len(results),
+            len(calls),
             [first.record, first.alt],
             [last.record, last.alt],
-            dict(sorted(collections.Counter(result.call.status.value for result in results).items())),
+            dict(sorted(collections.Counter(call.status.value for call in calls).items())),
             path.stat().st_size,
             file_digest(path),
             round(seconds, 3),

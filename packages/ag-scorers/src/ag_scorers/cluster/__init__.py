@@ -1,0 +1,1 @@
+"""Scoring on many machines: shards of a run are scored by Dask workers, and kept by the process that started them."""
