@@ -11,7 +11,7 @@ from learn import GROUPS
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("group", ["signal", "splicing", "contacts"])
+@pytest.mark.parametrize("group", list(GROUPS))
 def test_every_head_learns_its_signal(group):
     here = pathlib.Path(__file__).parent
     # Without the options of the tests, which make compilation fast and training slow.

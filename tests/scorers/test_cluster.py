@@ -80,7 +80,7 @@ def start_run(world, vcf, out, address):
     return subprocess.Popen([sys.executable, "-m", "ag_core.cli", *arguments])
 
 
-def wait_for_shards(out: pathlib.Path, count: int, patience: float = 90) -> None:
+def wait_for_shards(out: pathlib.Path, count: int, patience: float = 240) -> None:
     shards, end = out.with_name(f"{out.name}.run") / "shards", time.monotonic() + patience
     while len(list(shards.glob("*.json")) if shards.is_dir() else []) < count:
         assert time.monotonic() < end, f"there are not {count} shards after {patience} s"

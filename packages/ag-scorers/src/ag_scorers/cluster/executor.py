@@ -25,6 +25,7 @@ from ag_scorers.shards import RunFolder
 AHEAD = 2
 # Seconds for a scheduler to come back, and for the first worker to appear.
 PATIENCE = 300.0
+_POLL = 0.05
 
 
 def run_on_cluster(
@@ -114,6 +115,7 @@ def _hand_out(
 
     fill()
     while running:
+        _wait(client, results, running)
         future = next(results)
         number = running.pop(future)
         data, seconds = _result(future, number)
@@ -122,6 +124,14 @@ def _hand_out(
         advance(len(waiting.pop(number)))
         future.release()
         fill()
+
+
+def _wait(client: Any, results: Any, running: Iterable[Any]) -> None:
+    """Until something is back. Of a scheduler that is gone the iterator alone would say nothing."""
+    while not results.has_ready():
+        if client.status != "running" or any(future.status in ("cancelled", "lost") for future in running):
+            raise _ClusterLost("its scheduler is gone")
+        time.sleep(_POLL)
 
 
 def _result(future: Any, number: int) -> tuple[bytes, float]:
