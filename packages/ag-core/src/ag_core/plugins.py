@@ -79,9 +79,9 @@ def _provider(entry_point: EntryPoint) -> str:
 class Registry:
     """The plugins found among some entry points (by default, all installed ones)."""
 
-    def __init__(self, entry_points: Iterable[EntryPoint] | None = None):
+    def __init__(self, entry_points: Iterable[Any] | None = None):
         if entry_points is None:
-            entry_points = tuple(importlib.metadata.entry_points(group=PROJECT))
+            entry_points = importlib.metadata.entry_points(group=PROJECT)
         self.found: list[Found] = []
         self.failures: list[Failure] = []
         blocked = {name.strip() for name in os.environ.get("AG_BLOCK_PLUGINS", "").split(",")}
