@@ -17,7 +17,7 @@ import importlib.metadata
 import os
 import warnings
 from collections.abc import Iterable
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import pluggy
 
@@ -53,22 +53,8 @@ class Failure:
     error: str
 
 
-@runtime_checkable
-class EntryPoint(Protocol):
-    """One of `importlib.metadata`, or of its backport, which some packages put in its place."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def value(self) -> str: ...
-
-    @property
-    def dist(self) -> Any: ...
-
-    def load(self) -> Any:
-        """What it points at."""
-        ...
+# Of `importlib.metadata`, or of its backport, which some packages put in its place.
+EntryPoint = Any
 
 
 def _provider(entry_point: EntryPoint) -> str:
@@ -79,7 +65,7 @@ def _provider(entry_point: EntryPoint) -> str:
 class Registry:
     """The plugins found among some entry points (by default, all installed ones)."""
 
-    def __init__(self, entry_points: Iterable[Any] | None = None):
+    def __init__(self, entry_points: Iterable[EntryPoint] | None = None):
         if entry_points is None:
             entry_points = importlib.metadata.entry_points(group=PROJECT)
         self.found: list[Found] = []
