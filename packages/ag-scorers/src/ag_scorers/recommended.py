@@ -119,11 +119,12 @@ def _parse_options(text: str, settings: str) -> dict[str, Any]:
             raise InputError(f"scorer {text!r}: cannot read {setting!r}; expected name:option=value,option=value")
         if key in options:
             raise InputError(f"scorer {text!r}: option {key!r} is given twice")
-        options[key] = _parse_value(value)
+        options[key] = parse_value(value)
     return options
 
 
-def _parse_value(text: str) -> Any:
+def parse_value(text: str) -> Any:
+    """None, a truth value or a number where a text reads as one, or else the text."""
     words = {"none": None, "true": True, "false": False}
     if text.lower() in words:
         return words[text.lower()]

@@ -174,23 +174,13 @@ def _judge_source(name: str, file: pathlib.Path | None, options: dict[str, Any],
 def _settings(texts: Iterable[str] | None, option: str) -> Iterable[tuple[str, Any]]:
     from ag_core.errors import InputError
 
+    from ag_scorers.recommended import parse_value
+
     for text in texts or ():
         key, equals, value = (part.strip() for part in text.partition("="))
         if not (key and equals and value):
             raise InputError(f"{option} {text!r}: expected NAME=VALUE")
-        yield key, _parse_value(value) if option == "--option" else value
-
-
-def _parse_value(text: str) -> Any:
-    words = {"none": None, "true": True, "false": False}
-    if text.lower() in words:
-        return words[text.lower()]
-    for number in (int, float):
-        try:
-            return number(text)
-        except ValueError:
-            continue
-    return text
+        yield key, parse_value(value) if option == "--option" else value
 
 
 def _simulate_devices() -> None:
