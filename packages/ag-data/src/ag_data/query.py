@@ -6,7 +6,7 @@ the whole value, `field~text` for a part of it, `field!=value` for another value
 """
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import cast
 
 import numpy as np
@@ -14,7 +14,7 @@ import pyparsing as pp
 import xarray as xr
 from ag_core.errors import InputError
 from ag_core.schema import is_padding
-from jaxtyping import Bool
+from jaxtyping import Bool, Int
 
 Mask = Bool[np.ndarray, " track"]
 _Test = Callable[[xr.Dataset], Mask]
@@ -37,6 +37,29 @@ def select_tracks(tracks: xr.Dataset, query: str) -> Mask:
             "quote text that contains these signs"
         ) from None
     return test(tracks) & real
+
+
+def select_in(
+    tables: Mapping[str, xr.Dataset], query: str, remedy: str = "see the track table"
+) -> dict[str, Int[np.ndarray, " track"]]:
+    """Rows of each modality's table that fit a query, without modalities that have none.
+
+    Raises InputError for a query that is wrong in all of them, and, with `remedy`, when nothing fits.
+    """
+    rows, errors = {}, []
+    for name, table in tables.items():
+        try:
+            fit = np.flatnonzero(select_tracks(table.assign_attrs(modality=name), query))
+        except InputError as error:  # perhaps a field that only others have
+            errors.append(error)
+            continue
+        if len(fit):
+            rows[name] = fit
+    if not rows and errors:
+        raise errors[0]
+    if not rows:
+        raise InputError(f"no track of {', '.join(tables) or 'these predictions'} fits {query!r}; {remedy}")
+    return rows
 
 
 def _columns(tracks: xr.Dataset) -> dict[str, list[str]]:

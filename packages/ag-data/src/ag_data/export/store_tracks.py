@@ -22,7 +22,7 @@ from ag_core.genome import Interval
 from jaxtyping import Float, Int
 
 from ag_data.contigs import match_contig
-from ag_data.query import select_tracks
+from ag_data.query import select_in
 from ag_data.store import TrackStore
 
 LAYOUTS = {
@@ -148,21 +148,7 @@ def choose_rows(store: TrackStore, modalities: Iterable[str], query: str) -> dic
 
     Raises InputError for a query that is wrong, and when nothing fits.
     """
-    rows, errors = {}, []
-    modalities = list(modalities)
-    for name in modalities:
-        try:
-            fit = np.flatnonzero(select_tracks(store.tracks(name).assign_attrs(modality=name), query))
-        except InputError as error:  # perhaps a field that only others have
-            errors.append(error)
-            continue
-        if len(fit):
-            rows[name] = fit
-    if not rows and errors:
-        raise errors[0]
-    if not rows:
-        raise InputError(f"no track of {', '.join(modalities)} fits {query!r}; see `agenome tracks info`")
-    return rows
+    return select_in({name: store.tracks(name) for name in modalities}, query, "see `agenome tracks info`")
 
 
 def _chromosomes(store: TrackStore, modality: str, wanted: Sequence[str] | None) -> list[str]:

@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 from ag_core.errors import InputError
 from ag_data.export.tree import leaves, values_of
-from ag_data.query import select_tracks
+from ag_data.query import select_in
 from jaxtyping import Int
 
 from ag_scorers.predictor.line_up import line_up
@@ -30,20 +30,7 @@ def fit_query(
             f"no tracks of {', '.join(unknown)} to show; the predictions have {', '.join(tables) or 'none'} (contact "
             "maps cannot be shown)"
         )
-    rows, errors = {}, []
-    for name in wanted:
-        try:
-            fit = np.flatnonzero(select_tracks(tables[name].assign_attrs(modality=name), query))
-        except InputError as error:  # perhaps a field that only others have
-            errors.append(error)
-            continue
-        if len(fit):
-            rows[name] = fit
-    if not rows and errors:
-        raise errors[0]
-    if not rows:
-        raise InputError(f"no track of {', '.join(wanted) or 'these predictions'} fits {query!r}; see the track table")
-    return rows
+    return select_in({name: tables[name] for name in wanted}, query)
 
 
 def choose(tree: xr.DataTree, outputs: Iterable[str], query: str) -> xr.DataTree:
