@@ -14,6 +14,7 @@ from ag_core.checkpoint import Checkpoint, ModelSpec, load, outline, save
 from ag_core.config import PAIR_BIN, PRESETS, TOKEN
 from ag_core.interfaces import AbstractHead, Embeddings, Predictions, Teachable
 from ag_core.schema import is_padding
+from ag_core.training import trainable
 from jaxtyping import Array, Float
 
 from ag_scorers.kit.verdicts import Law, NotApplicable, Verdict, judge, require, require_close
@@ -170,16 +171,19 @@ def padding_has_no_loss(subject: HeadSubject) -> str | None:
 
 
 def gradients_are_finite(subject: HeadSubject) -> str | None:
-    """The gradient of the loss by the weights is finite where targets are NaN, and not all zero."""
+    """The gradient of the loss by what is trained is finite where targets are NaN, and not all zero."""
     targets = _hide(subject.targets, np.random.default_rng(3), 0.3)
     told = subject.head.conditions(targets)
 
-    def loss(head: AbstractHead) -> Float[Array, ""]:
+    own, rest = eqx.partition(subject.head, trainable(subject.head))
+
+    def loss(own: AbstractHead) -> Float[Array, ""]:
+        head = eqx.combine(own, rest)
         context = dict(subject.context) | ({subject.name: told} if told else {})
         predictions = jax.vmap(lambda e, o, c: head(e, o, c))(subject.embeddings, subject.organisms, context)
         return head.loss(predictions, targets, subject.organisms)["loss"]
 
-    gradients = jax.tree.leaves(eqx.filter_grad(loss)(subject.head))
+    gradients = jax.tree.leaves(eqx.filter_grad(loss)(own))
     require(all(bool(jnp.isfinite(leaf).all()) for leaf in gradients), "a gradient is not finite")
     require(any(bool(jnp.any(leaf != 0)) for leaf in gradients), "all gradients are zero")
 
