@@ -2,6 +2,7 @@
 
 import dataclasses
 import pathlib
+import sys
 
 import equinox as eqx
 import numpy as np
@@ -9,6 +10,8 @@ import pytest
 from ag_core.checkpoint import HeadSpec, ModelSpec, outline, save
 from ag_core.config import PRESETS
 from ag_core.schema import track_table
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 LENGTH = 20_000
 

@@ -91,6 +91,10 @@ def scores_are_finite(subject: ScorerSubject) -> str | None:
         require(not wrong.any(), f"{probe.name}: NaN for a track that is not on the other strand of the gene")
 
 
+# Compilers may sum the two alleles in different orders.
+ROUNDING = 1e-5
+
+
 def equal_alleles(subject: ScorerSubject) -> str | None:
     """REF=ALT gives 0, or for a level the level: what `alleles` says of either."""
     levels = 0
@@ -98,7 +102,7 @@ def equal_alleles(subject: ScorerSubject) -> str | None:
         if probe.variant.size_change:
             continue  # equal predictions, but moved ones
         values = subject.score(probe, probe.ref, probe.ref)[0]
-        if np.nanmax(np.abs(values), initial=0) > 0:
+        if np.nanmax(np.abs(values), initial=0) > ROUNDING:
             if not subject.is_level(probe):
                 raise Broken(
                     f"{probe.name}: {np.nanmax(np.abs(values)):.6g} for equal alleles, expected 0 (or, of an unsigned "
