@@ -19,5 +19,5 @@ def test_every_head_learns_its_signal(group):
     command = [sys.executable, here / "learn.py", group]
     done = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE)
     found = json.loads(done.stdout)
-    assert set(found) == set(GROUPS[group][0])
+    assert set(found) == set(GROUPS[group].weights)
     assert not {name: value for name, value in found.items() if not value > 0.9}
