@@ -1,6 +1,6 @@
 """What somebody does who has only the wheels: install, write a scorer, score, report. Prints the seconds of each step.
 
-`python tests/stranger.py [FOLDER]` makes the wheels, and a fresh environment in FOLDER; `uv` must be on the path.
+`python tests/stranger.py [FOLDER]` makes wheels, and a fresh environment in FOLDER; `uv` must be on the path.
 """
 
 import json
@@ -13,10 +13,21 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 DATA = ROOT / "examples" / "data"
-PACKAGES = ("ag-core", "ag-data", "ag-heads", "ag-scorers", "ag-eval")
+# What `pip install ag-core ag-scorers` brings of ours.
+PACKAGES = ("ag-core", "ag-data", "ag-heads", "ag-scorers")
+# Runs in the new environment.
+LOOK = """
+import json
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+table = pq.read_table("scores.parquet")
+finite, scorers = pc.sum(pc.is_finite(table["score"])).as_py(), pc.unique(table["scorer"]).to_pylist()
+variants = len(pc.unique(table["variant"]))
+print(json.dumps({"rows": len(table), "finite": finite, "scorers": scorers, "variants": variants}))
+"""
 
 
-class Path:
+class Walk:
     """Steps in a folder; each must succeed."""
 
     def __init__(self, folder: pathlib.Path):
@@ -39,28 +50,31 @@ class Path:
 
 def main(folder: pathlib.Path) -> dict:
     """All steps; their seconds, and what came of it."""
-    path, wheels, bin_ = Path(folder), folder / "wheels", folder / "venv" / "bin"
-    agenome, python = bin_ / "agenome", bin_ / "python"
+    walk, wheels, programs = Walk(folder), folder / "wheels", folder / "venv" / "bin"
+    agenome, python = programs / "agenome", programs / "python"
     genome = ["--fasta", DATA / "HNF4A.hg38.fa.gz", "--gtf", DATA / "HNF4A.hg38.gtf.gz"]
     build = [["uv", "build", "--wheel", "--quiet", "-o", wheels, ROOT / "packages" / name] for name in PACKAGES]
-    path.step("make five wheels", *build)
-    path.step("fresh environment", ["uv", "venv", "--quiet", "-p", sys.executable, folder / "venv"])
-    install = ["uv", "pip", "install", "--quiet", "--python", python, "--find-links", wheels]
-    path.step("install ag-core, ag-scorers", [*install, "ag-core", "ag-scorers"])
-    path.step("write a scorer", [agenome, "plugin", "new", "halo", "--kind", "scorer"])
-    path.step("install it", [*install, "-e", "./halo[test]"])
-    path.step("its own tests", [python, "-m", "pytest", "-q", "halo/tests"])
-    path.step("the laws", [agenome, "plugin", "test", "halo:modality=dnase"])
+    walk.step("make the wheels", *build)
+    walk.step("fresh environment", ["uv", "venv", "--quiet", "-p", sys.executable, folder / "venv"])
+    install = ["uv", "pip", "install", "--quiet", "--python", python]
+    # By file: an index may have others of the same names.
+    walk.step("install ag-core, ag-scorers", [*install, *sorted(wheels.glob("*.whl"))])
+    walk.step("write a scorer", [agenome, "plugin", "new", "halo", "--kind", "scorer"])
+    walk.step("install it", [*install, "-e", "./halo[test]"])
+    walk.step("its own tests", [python, "-m", "pytest", "-q", "halo/tests"])
+    walk.step("the laws", [agenome, "plugin", "test", "halo:modality=dnase"])
     score = [agenome, "score", DATA / "HNF4A.mpra.vcf.gz", *genome, "--scorer", "halo:modality=dnase"]
-    path.step("score 200 variants with it", [*score, "-o", "scores.parquet", "-o", "scores.tsv"])
+    walk.step("score 200 variants with it", [*score, "-o", "scores.parquet", "-o", "scores.tsv"])
     report = [agenome, "report", "variant", "chr20:44355804:C>T", *genome, "--scorer", "halo:modality=dnase"]
-    path.step("report", [*report, "--scorer", "CHIP_TF", "-o", "variant.html"])
-    count = "import pyarrow.parquet as p; t = p.read_table('scores.parquet'); import pyarrow.compute as c, json;"
-    count += " print(json.dumps({'rows': len(t), 'finite': c.sum(c.is_finite(t['score'])).as_py(),"
-    count += " 'scorers': c.unique(t['scorer']).to_pylist(), 'variants': len(c.unique(t['variant']))}))"
-    found = json.loads(path.step("look", [python, "-c", count]))
+    walk.step("report", [*report, "--scorer", "CHIP_TF", "-o", "variant.html"])
+    found = json.loads(walk.step("look", [python, "-c", LOOK]))
     page = (folder / "variant.html").read_text()
-    return {"seconds": dict(path.steps), "total": round(sum(s for _, s in path.steps), 1), **found, "page": len(page)}
+    return {
+        "seconds": dict(walk.steps),
+        "total": round(sum(s for _, s in walk.steps), 1),
+        **found,
+        "reported": page.count("HaloScorer"),
+    }
 
 
 if __name__ == "__main__":

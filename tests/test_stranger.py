@@ -17,7 +17,6 @@ def test_wheels_a_new_scorer_scores_and_a_report(tmp_path):
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     found = json.loads(done.stdout)
     assert found["variants"] == 200
-    assert len(found["scorers"]) == 1
-    assert "Halo" in found["scorers"][0]
+    assert found["scorers"] == ["HaloScorer(modality=dnase)"]
     assert found["finite"] == found["rows"] > 200
-    assert found["page"] > 50_000
+    assert found["reported"] >= 1

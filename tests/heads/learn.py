@@ -32,7 +32,7 @@ USAGE, COUNTS = np.array([[0.95, 0.05], [0.05, 0.95]]), np.array([[30.0, 4.0, 12
 
 
 class Group(NamedTuple):
-    """Heads that are trained together, with the weights of their losses, and how."""
+    """Heads that are trained together: weights of losses, steps, peak rate, steps up to it, channels of the stem."""
 
     weights: dict[str, float]
     steps: int
@@ -194,7 +194,7 @@ def main(group: str) -> None:
     heads = {name: dataclasses.replace(head, options=options.get(name, {})) for name, head in heads.items()}
     spec = dataclasses.replace(spec, backbone=backbone, heads=heads, window=LENGTH)
     model = training_mode(build(spec, key=jax.random.key(0)))
-    schedule = optax.warmup_cosine_decay_schedule(0.0 if warmup else rate, rate, warmup, steps)
+    schedule = optax.warmup_cosine_decay_schedule(0.0, rate, warmup, steps)
     optimiser = optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(schedule))
     state = training.start(model, optimiser)
 

@@ -13,7 +13,9 @@ from ag_scorers.contact_map import ContactMapScorer
 from ag_scorers.gene_mask import GeneMaskActiveScorer, GeneMaskLFCScorer, GeneMasks
 from ag_scorers.junctions import SpliceJunctionScorer
 from ag_scorers.kit import check_engine, check_scorer, failures
-from ag_scorers.kit.scorer_subject import Bench
+from ag_scorers.kit.scorer_laws import equal_alleles
+from ag_scorers.kit.scorer_subject import Bench, ScorerSubject
+from ag_scorers.kit.verdicts import judge
 from ag_scorers.polyadenylation import PolyadenylationScorer
 from ag_scorers.splicing import GeneMaskSplicingScorer
 
@@ -305,6 +307,16 @@ def test_mutants_are_killed(bench, capsys):
         print("\n" + "\n".join(rows))
     assert len(MUTANTS) >= 15
     assert alive == []
+
+
+@pytest.mark.parametrize(("bias", "kept"), [(1e-4, False), (1e-6, True)])
+def test_equal_alleles_score_nothing_but_rounding(bench, bias, kept):
+    class Biased(CenterMaskScorer):
+        def score(self, ref, alt, masks):
+            return super().score(ref, alt, masks) + bias
+
+    (verdict,) = judge([equal_alleles], ScorerSubject(Biased(**CENTRE), bench))
+    assert verdict.passed is kept
 
 
 def test_a_name_must_be_read_back(bench):

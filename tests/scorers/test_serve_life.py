@@ -17,7 +17,7 @@ from ag_scorers.serve.server import Server
 from ag_scorers.serve.settings import Settings
 from serve_client import PLACE, Client, center_mask, variant_of
 
-SPAN = 24  # bp, all SNVs of which are one request
+SPAN = 64  # bp, all SNVs of which are one request
 
 
 def mutagenesis(span=SPAN):
@@ -52,6 +52,7 @@ def test_what_has_begun_is_finished_and_nothing_more_is_taken(eleven):
         stopping = threading.Thread(target=server.stop)
         stopping.start()
         until(lambda: not server.desk.open)
+        assert not found  # the request is under way
         with pytest.raises(grpc.RpcError) as error:
             late.call("GetMetadata", MESSAGES.MetadataRequest(), timeout=20)
         assert error.value.code() == grpc.StatusCode.UNAVAILABLE
@@ -70,8 +71,7 @@ def test_a_client_that_goes_away_stops_the_work(eleven):
         answer = call(iter([mutagenesis(span=128)]))
         next(answer)
         answer.cancel()
-        running = server.desk.backend.queue
-        until(lambda: not len(running))
+        until(lambda: not len(backend.queue))
         time.sleep(0.2)
         begun = tasks(backend)
         time.sleep(0.5)

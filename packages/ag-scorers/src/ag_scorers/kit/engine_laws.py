@@ -11,8 +11,8 @@ from ag_core.interfaces import AbstractScorer
 from ag_data.variants import Call, Status
 
 from ag_scorers.engine import Engine
+from ag_scorers.kit.mirror_law import require_mirrored
 from ag_scorers.kit.probes import places
-from ag_scorers.kit.scorer_laws import require_mirrored
 from ag_scorers.kit.scorer_subject import Bench, ScorerSubject
 from ag_scorers.kit.verdicts import Broken, NotApplicable, Verdict, require, require_close, require_tables
 from ag_scorers.results import Result, ScorerResult
