@@ -3,6 +3,7 @@
 import collections
 
 import grpc
+import pytest
 from ag_scorers.serve.protocol import MESSAGES, SERVICE, methods, serialise
 from ag_scorers.serve.reading import OUTPUTS
 from ag_scorers.serve.tensors import unpack
@@ -49,6 +50,12 @@ class Client:
             chunks = [responses.popleft().tensor_chunk for _ in range(count)]
             found.append((kind, head, unpack(data.values, chunks)))
         return found
+
+
+def refused(client, method, request, code, match=""):
+    with pytest.raises(grpc.RpcError, match=match) as error:
+        client.call(method, request)
+    assert error.value.code() == code, error.value
 
 
 def variant_of(eleven, position=5520, alternate=None):

@@ -23,13 +23,7 @@ from ag_scorers.serve.settings import Settings
 from ag_scorers.serve.tensors import pack, unpack
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from serve_client import NUMBERS, PLACE, WIDTH, Client, center_mask, variant_of
-
-
-def refused(client, method, request, code, match=""):
-    with pytest.raises(grpc.RpcError, match=match) as error:
-        client.call(method, request)
-    assert error.value.code() == code, error.value
+from serve_client import NUMBERS, PLACE, WIDTH, Client, center_mask, refused, variant_of
 
 
 @pytest.fixture(scope="module")

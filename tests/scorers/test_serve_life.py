@@ -15,9 +15,9 @@ from ag_scorers.serve.protocol import MESSAGES, SERVICE, methods, serialise
 from ag_scorers.serve.replica import Replica
 from ag_scorers.serve.server import Server
 from ag_scorers.serve.settings import Settings
-from serve_client import PLACE, Client, center_mask, variant_of
+from serve_client import PLACE, Client, center_mask, refused, variant_of
 
-SPAN = 64  # bp, all SNVs of which are one request
+SPAN = 24  # bp, all SNVs of which are one request
 
 
 def mutagenesis(span=SPAN):
@@ -40,11 +40,17 @@ def until(condition, seconds=60):
         time.sleep(0.005)
 
 
-def test_what_has_begun_is_finished_and_nothing_more_is_taken(eleven):
+def test_what_has_begun_is_finished_and_nothing_more_is_taken(eleven, monkeypatch):
     backend = open_backend(eleven.fasta, Settings(port=0, grace=60), gtf=eleven.gtf, model=eleven.model)
-    found = {}
+    answer, go, found = Replica.__call__, threading.Event(), {}
+
+    def held(replica, key, requests):
+        go.wait(60)
+        return answer(replica, key, requests)
+
+    monkeypatch.setattr(Replica, "__call__", held)
     with Server(backend) as server:
-        client, late = Client(server.port), Client(server.port)
+        client, late, new = (Client(server.port) for _ in range(3))
         assert late.call("GetMetadata", MESSAGES.MetadataRequest())
         asking = threading.Thread(target=lambda: found.update(all=client.arrays("ScoreIsmVariant", mutagenesis())))
         asking.start()
@@ -52,13 +58,44 @@ def test_what_has_begun_is_finished_and_nothing_more_is_taken(eleven):
         stopping = threading.Thread(target=server.stop)
         stopping.start()
         until(lambda: not server.desk.open)
-        assert not found  # the request is under way
-        with pytest.raises(grpc.RpcError) as error:
-            late.call("GetMetadata", MESSAGES.MetadataRequest(), timeout=20)
-        assert error.value.code() == grpc.StatusCode.UNAVAILABLE
+        for who in [late, new] * 5:
+            refused(who, "GetMetadata", MESSAGES.MetadataRequest(), grpc.StatusCode.UNAVAILABLE, "shutting down")
+        assert asking.is_alive()
+        assert stopping.is_alive()
+        go.set()
         asking.join(60)
         stopping.join(60)
-        assert len(found["all"]) == 3 * SPAN
+        assert not stopping.is_alive()
+    assert len(found["all"]) == 3 * SPAN
+
+
+def test_what_takes_longer_than_the_grace_is_ended(eleven, monkeypatch):
+    backend = open_backend(eleven.fasta, Settings(port=0, grace=0.2), gtf=eleven.gtf, model=eleven.model)
+    answer, go, codes = Replica.__call__, threading.Event(), []
+
+    def held(replica, key, requests):
+        go.wait(60)
+        return answer(replica, key, requests)
+
+    def ask():
+        try:
+            client.arrays("ScoreIsmVariant", mutagenesis())
+        except grpc.RpcError as error:
+            codes.append(error.code())
+
+    monkeypatch.setattr(Replica, "__call__", held)
+    with Server(backend) as server:
+        client = Client(server.port)
+        asking = threading.Thread(target=ask)
+        asking.start()
+        until(lambda: tasks(backend))
+        stopping = threading.Thread(target=server.stop)
+        stopping.start()
+        asking.join(20)  # told, although the device is still at it
+        assert codes
+        assert codes[0] in (grpc.StatusCode.CANCELLED, grpc.StatusCode.UNAVAILABLE)
+        go.set()
+        stopping.join(60)
         assert not stopping.is_alive()
 
 

@@ -1,9 +1,10 @@
 """Where both fronts bring their requests: account, quota, time, memory, and then the work."""
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from ag_core.genome import Variant
@@ -27,10 +28,31 @@ class Desk:
         self.backend, self.accounts, self.open = backend, accounts, True
         self.metrics, self.deadlines = Metrics(backend), Deadlines()
         self.catalogue = Catalogue(backend.tables)
+        self._running, self._changed = 0, threading.Condition()
 
     def visit(self, front: str, method: str) -> "Visit":
         """A request that begins now."""
         return Visit(self, front, method)
+
+    @contextmanager
+    def work(self) -> Iterator[None]:
+        """Something that `drain` waits for. Raises ServiceError when requests are not taken any more."""
+        with self._changed:
+            if not self.open:
+                raise ServiceError("UNAVAILABLE", "the server is shutting down")
+            self._running += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._running -= 1
+                self._changed.notify_all()
+
+    def drain(self, seconds: float) -> bool:
+        """Takes no more requests; whether those under way have ended, after `seconds` at the latest."""
+        with self._changed:
+            self.open = False
+            return self._changed.wait_for(lambda: not self._running, seconds)
 
     def close(self) -> None:
         """Ends all threads; call it when the fronts are closed."""
@@ -71,8 +93,7 @@ class Visit:
 
     def enter(self, key: str | None) -> None:
         """Finds the account of a key and takes one of its places. Raises ServiceError."""
-        if not self._desk.open:
-            raise ServiceError("UNAVAILABLE", "the server is shutting down")
+        self._stack.enter_context(self._desk.work())
         self._account = self._desk.accounts.find(key)
         self._stack.enter_context(self._account.slot())
 

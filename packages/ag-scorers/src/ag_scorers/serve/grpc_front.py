@@ -170,7 +170,7 @@ class GrpcFront:
         self._server.start()
 
     def stop(self, grace: float) -> threading.Event:
-        """Takes no more requests; those under way get `grace` seconds. The event tells when all is over."""
+        """Closes all connections; what is under way gets `grace` seconds. The event tells when all is over."""
         return self._server.stop(grace)
 
     def close(self) -> None:

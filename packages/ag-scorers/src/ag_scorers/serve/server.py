@@ -10,6 +10,8 @@ from ag_scorers.serve.desk import Desk
 from ag_scorers.serve.grpc_front import GrpcFront
 from ag_scorers.serve.limits import Accounts
 
+_SENT = 1.0  # seconds for the last bytes of answers that are complete
+
 
 class Server:
     """`with Server(backend) as server: ... server.port`. The backend is closed with it.
@@ -62,8 +64,10 @@ class Server:
 
     def stop(self) -> None:
         """Takes no more requests, waits for those under way as long as the grace allows, and ends everything."""
-        self.desk.open = False  # health checks say so from now on
-        over = self._grpc.stop(self.backend.settings.grace)
+        # The fronts still answer, so that whoever comes late is told to try again: one that is closing may leave a
+        # request that arrives just then without an answer.
+        ended = self.desk.drain(self.backend.settings.grace)
+        over = self._grpc.stop(_SENT if ended else 0)
         if self.http is not None:
             self.http.stop()
         over.wait()
