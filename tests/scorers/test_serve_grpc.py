@@ -16,7 +16,7 @@ from ag_scorers.serve.backend import open_backend
 from ag_scorers.serve.device_queue import DeviceQueue, wait
 from ag_scorers.serve.errors import ServiceError
 from ag_scorers.serve.limits import Account, Accounts, Budget
-from ag_scorers.serve.protocol import HEALTH, MESSAGES, SERVICE, methods, serialise
+from ag_scorers.serve.protocol import MESSAGES, SERVICE, methods, serialise
 from ag_scorers.serve.reading import OUTPUTS
 from ag_scorers.serve.server import Server
 from ag_scorers.serve.settings import Settings
@@ -256,14 +256,6 @@ def test_no_bytes_make_the_server_fail(client, eleven, method, data, cut, byte):
             client.call(method, sent)
         except grpc.RpcError as error:
             assert error.code() not in (grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN), error  # noqa: PT017
-
-
-def test_health(client):
-    request, response, _, _ = methods(HEALTH)["Check"]
-    check = client.channel.unary_unary(f"/{HEALTH}/Check", serialise, response.FromString)
-    assert check(request(), timeout=10).status == 1
-    with pytest.raises(grpc.RpcError, match="no such service"):
-        check(request(service="other"), timeout=10)
 
 
 def test_keys_and_their_quotas(tmp_path):

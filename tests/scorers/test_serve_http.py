@@ -94,7 +94,7 @@ def test_scores_as_rows(client, eleven):
     status, data = client.send("POST", "/v1/score/variants", body, Accept=ARROW)
     assert status == 200
     assert len(pa.ipc.open_stream(data).read_all()) == len(rows)
-    answer = client.post("/v1/score/variants", body | {"variants": variants * 2}, 400)
+    answer = client.post("/v1/score/variants", body | {"variants": variants * 2}, 413)
     assert "at most 3" in answer["detail"]
     span = {"chromosome": "chr1", "start": 5519, "end": 5520}
     rows = client.post("/v1/score/ism", {"interval": PLACE, "span": span, "scorers": ["CHIP_TF"]})["scores"]
@@ -111,6 +111,13 @@ def test_scores_as_rows(client, eleven):
         ("/v1/predict", {"outputs": ["rna_seq"], "interval": PLACE, "extra": 1}, 422, "extra"),
         ("/v1/score/interval", {"interval": PLACE, "scorers": ["NONE"]}, 400, "unknown"),
         ("/v1/score/variants", {"variants": []}, 422, "variants"),
+        ("/v1/score/interval", {"interval": PLACE | {"start": "3072"}}, 422, "body.interval.start: Value error"),
+        ("/v1/score/interval", {"interval": PLACE | {"start": True}}, 422, "expected a whole number"),
+        ("/v1/score/interval", {"interval": PLACE | {"start": 3072.5}}, 422, "body.interval.start"),
+        ("/v1/score/interval", {"interval": PLACE | {"start": 9e3}}, 400, "has 216 bp"),
+        ("/v1/score/interval", {"interval": PLACE, "merge_strands": "yes"}, 422, "merge_strands"),
+        ("/v1/nothing", {}, 404, '"error":"NOT_FOUND"'),
+        ("/v1/metadata/human", {}, 405, '"error":"UNIMPLEMENTED"'),
     ],
 )  # fmt: skip
 def test_refusals(client, path, body, code, text):

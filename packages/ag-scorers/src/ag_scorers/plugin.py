@@ -33,6 +33,7 @@ def ag_commands():
         Plugin("predict", "ag_scorers.predictor.command:predict", "tracks, contact maps and junctions of a place"),
         Plugin("browse", "ag_scorers.browser.command:browse", "predictions as a page, an IGV session, a track hub"),
         Plugin("serve", "ag_scorers.serve.command:serve", "a model behind gRPC, for the official client, and HTTP"),
+        Plugin("mcp", "ag_scorers.serve.mcp_command:mcp", "lets an assistant ask a model (Model Context Protocol)"),
         Plugin("attribute", "ag_scorers.attribution.command:attribute", "bases that an output of the model rests on"),
         Plugin("plugin new", "ag_scorers.kit.commands:new", "write a package with a plugin to start from"),
         Plugin("plugin test", "ag_scorers.kit.commands:check", "run the laws that a plugin of its kind keeps"),

@@ -68,6 +68,7 @@ def serve(
         raise InputError("give either --tls-key and --tls-cert, or --insecure for plain text")
     try:
         from ag_scorers.serve.backend import open_backend
+        from ag_scorers.serve.limits import readable_by_others
         from ag_scorers.serve.server import Server
 
         if http_port is not None:
@@ -117,6 +118,9 @@ def serve(
                 print(json.dumps(about), flush=True)
             shown = f", HTTP on {server.http.port}" if server.http else ""
             console.print(f"{about['model']} on {host}, gRPC on {server.port}{shown}; Ctrl-C ends", highlight=False)
+            for secret in (keys, tls_key):
+                if secret is not None and readable_by_others(secret):
+                    console.print(f"{secret} can be read by others on this machine: chmod 600", highlight=False)
             if insecure and not settings.local and keys is not None:
                 console.print("keys travel in plain text: anybody on the way can read them", highlight=False)
             stop.wait()

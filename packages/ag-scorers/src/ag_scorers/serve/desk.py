@@ -18,6 +18,7 @@ from ag_scorers.serve.predicting import Output
 from ag_scorers.serve.replica import Scores
 from ag_scorers.serve.requests import IntervalScores, Prediction, VariantScores
 
+_LATER = 0.5  # seconds
 LOG = logging.getLogger("ag_scorers.serve")
 
 
@@ -48,15 +49,26 @@ class Desk:
                 self._running -= 1
                 self._changed.notify_all()
 
+    def wait_while_open(self, gone: Callable[[], bool]) -> None:
+        """Until requests are not taken any more, or `gone` says so: whoever changes that calls `wake`."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self.open or gone())
+
+    def wake(self) -> None:
+        """Has those who wait look again."""
+        with self._changed:
+            self._changed.notify_all()
+
     def drain(self, seconds: float) -> bool:
         """Takes no more requests; whether those under way have ended, after `seconds` at the latest."""
         with self._changed:
             self.open = False
+            self._changed.notify_all()
             return self._changed.wait_for(lambda: not self._running, seconds)
 
     def close(self) -> None:
         """Ends all threads; call it when the fronts are closed."""
-        self.open = False
+        self.drain(0)
         self.backend.close()
         self.deadlines.close()
 
@@ -89,7 +101,8 @@ class Visit:
         """Sets the time: what the client asks for, but no more than the server allows."""
         if seconds is not None:
             self.deadline = min(self.deadline, time.monotonic() + seconds)
-        self._stack.callback(self._desk.deadlines.set(self.deadline, give_up))
+        # Later, so that work which takes too long is told so, and only a client that keeps still is cut off.
+        self._stack.callback(self._desk.deadlines.set(self.deadline + _LATER, give_up))
 
     def enter(self, key: str | None) -> None:
         """Finds the account of a key and takes one of its places. Raises ServiceError."""

@@ -9,7 +9,8 @@ import grpc
 from ag_core.errors import InputError
 
 from ag_scorers.serve.desk import Desk, Visit
-from ag_scorers.serve.protocol import HEALTH, MESSAGES, SERVICE, Malformed, methods, parse, serialise
+from ag_scorers.serve.grpc_health import Health
+from ag_scorers.serve.protocol import MESSAGES, SERVICE, Malformed, methods, parse, serialise
 from ag_scorers.serve.reading import read_interval_scores, read_ism, read_prediction, read_variant_scores
 
 KEY, NOTES = "x-goog-api-key", "x-ag-notes"
@@ -119,19 +120,6 @@ def _note(context: grpc.ServicerContext, notes: list[str]) -> None:
         context.set_trailing_metadata(((NOTES, text[:4000]),))
 
 
-def _health(desk: Desk) -> Any:
-    request, _, _, _ = methods(HEALTH)["Check"]
-    status = type(MESSAGES.HealthCheckResponse())
-
-    def check(message: Any, context: grpc.ServicerContext) -> Any:
-        if isinstance(message, Malformed) or message.service not in ("", SERVICE):
-            context.abort(grpc.StatusCode.NOT_FOUND, f"no such service; expected {SERVICE}")
-        return status(status=1 if desk.open else 2)  # SERVING, NOT_SERVING
-
-    handler = grpc.unary_unary_rpc_method_handler(check, parse(request), serialise)
-    return grpc.method_handlers_generic_handler(HEALTH, {"Check": handler})
-
-
 class GrpcFront:
     """A gRPC server that listens from `start` to `stop`; `certificate`: key and chain in PEM, None for plain text."""
 
@@ -140,7 +128,7 @@ class GrpcFront:
         self._pool = ThreadPoolExecutor(settings.connections, "grpc")
         self._server = grpc.server(
             self._pool,
-            handlers=[Service(desk).handlers(), _health(desk)],
+            handlers=[Service(desk).handlers(), Health(desk, settings.connections // 2).handlers()],
             maximum_concurrent_rpcs=settings.connections,
             options=[
                 ("grpc.max_receive_message_length", settings.message),

@@ -9,11 +9,12 @@ from typing import Annotated, Literal
 from ag_core.errors import InputError
 from ag_core.genome import Interval, Variant
 from ag_core.plugins import PluginNotFoundError
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from ag_scorers.recommended import RECOMMENDED, RECOMMENDED_INTERVAL, create_scorer, parse_scorer
 from ag_scorers.scoring import NOT_TRACKS
 from ag_scorers.serve.backend import Backend
+from ag_scorers.serve.errors import too_long
 from ag_scorers.serve.requests import ORGANISMS, Checks, IntervalScores, Prediction, VariantScores
 
 # Kinds of scorers that may be named with options; code of third parties is not the network's affair.
@@ -21,9 +22,18 @@ KINDS = (
     "center_mask", "gene_mask_lfc", "gene_mask_active", "gene_mask_splicing", "splice_junction", "polyadenylation",
     "contact_map",
 )  # fmt: skip
-_NUMBER = Annotated[int, Field(ge=-(1 << 40), le=1 << 40)]
-_NAME = Annotated[str, Field(min_length=1, max_length=64)]
-_SCORER = Annotated[
+
+
+def _number(value: object) -> object:
+    """JSON's numbers, 1e5 among them, but neither texts nor true and false, which would be taken for one."""
+    if isinstance(value, str | bool):
+        raise ValueError("expected a whole number")
+    return value
+
+
+Number = Annotated[int, Field(ge=-(1 << 40), le=1 << 40), BeforeValidator(_number)]
+Name = Annotated[str, Field(min_length=1, max_length=64)]
+ScorerText = Annotated[
     str, Field(min_length=1, max_length=200, examples=["DNASE", "center_mask:modality=cage,width=2001"])
 ]
 TAXA = {names[0]: taxon for taxon, names in ORGANISMS.items()}
@@ -36,17 +46,17 @@ class _Body(BaseModel):
 class IntervalBody(_Body):
     """A place of the genome, 0-based half-open; a multiple of 2,048 bp where a model reads it."""
 
-    chromosome: _NAME
-    start: _NUMBER
-    end: _NUMBER
+    chromosome: Name
+    start: Number
+    end: Number
     strand: Literal["+", "-", "."] = "."
 
 
 class VariantBody(_Body):
     """A change; `position` is 1-based, of the first reference base."""
 
-    chromosome: _NAME
-    position: Annotated[int, Field(ge=1, le=1 << 40)]
+    chromosome: Name
+    position: Annotated[int, Field(ge=1, le=1 << 40), BeforeValidator(_number)]
     reference: Annotated[str, Field(max_length=1 << 20)]
     alternate: Annotated[str, Field(max_length=1 << 20)]
 
@@ -59,7 +69,7 @@ class _Question(_Body):
 class PredictBody(_Question):
     """One of: a sequence, an interval, an interval and a variant."""
 
-    outputs: Annotated[list[_NAME], Field(min_length=1, max_length=64)]
+    outputs: Annotated[list[Name], Field(min_length=1, max_length=64)]
     ontology_terms: Annotated[list[Annotated[str, Field(max_length=64)]], Field(max_length=1000)] = []
     sequence: Annotated[str, Field(max_length=1 << 21)] | None = None
     interval: IntervalBody | None = None
@@ -67,8 +77,8 @@ class PredictBody(_Question):
 
 
 class _Scoring(_Question):
-    scorers: Annotated[list[_SCORER], Field(max_length=64)] = []
-    merge_strands: bool = False
+    scorers: Annotated[list[ScorerText], Field(max_length=64)] = []
+    merge_strands: Annotated[bool, Field(strict=True)] = False
 
 
 class VariantsBody(_Scoring):
@@ -111,7 +121,7 @@ def to_variant_scores(backend: Backend, body: VariantsBody) -> list[VariantScore
     checks, organism = _begin(backend, body)
     most = backend.settings.max_variants
     if len(body.variants) > most:
-        raise InputError(f"{len(body.variants)} variants; at most {most} are allowed in one request")
+        raise too_long(f"{len(body.variants)} variants; at most {most} are allowed in one request")
     scorers = _scorers(backend, body, organism)
     whole = None if body.interval is None else _interval(checks, body.interval, organism)
     found: list[VariantScores] = []

@@ -88,7 +88,7 @@ class Accounts:
             if not words:
                 continue
             quota = words[2] if len(words) == 3 else str(settings.quota)
-            if len(words) not in (2, 3) or not quota.isdecimal():
+            if len(words) not in (2, 3) or not quota.isdecimal() or len(quota) > 18:
                 raise InputError(f"{path}, line {number}: expected NAME KEY [BP_A_MINUTE], separated by spaces")
             name, key = words[:2]
             digest = key.removeprefix("sha256:").lower() if key.startswith("sha256:") else _digest(key)
@@ -116,6 +116,11 @@ class Accounts:
 
 def _digest(key: str) -> str:
     return hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()
+
+
+def readable_by_others(path: str | os.PathLike[str]) -> bool:
+    """Whether users of this machine other than the owner can read a file; False where the system does not tell."""
+    return os.name == "posix" and bool(pathlib.Path(path).stat().st_mode & 0o077)
 
 
 class Budget:

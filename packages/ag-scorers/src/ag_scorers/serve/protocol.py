@@ -44,6 +44,7 @@ def _load() -> tuple[Messages, descriptor_pool.DescriptorPool]:
 
 
 MESSAGES, POOL = _load()
+"""`MESSAGES`: the protocol's message classes by name (`MESSAGES.ScoreVariantRequest`). `POOL`: where they live."""
 
 
 def parse(message: Any) -> Any:
