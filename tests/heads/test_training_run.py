@@ -1,5 +1,6 @@
 """Training runs from a YAML file: resumed bit for bit, refused where they do not fit, stopped when they go wrong."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -15,10 +16,13 @@ import pytest
 import yaml
 from ag_core.checkpoint import load
 from ag_core.errors import InputError
+from ag_heads.recipes.assemble import make_model
+from ag_heads.recipes.feeds import Data
 from ag_heads.recipes.journal import read_journal
 from ag_heads.recipes.loop import train
 from ag_heads.recipes.settings_file import check_settings, read_settings
 from ag_heads.recipes.snapshots import Snapshots
+from eleven import eleven_heads_spec
 
 
 @pytest.fixture(scope="module")
@@ -121,12 +125,19 @@ def test_a_loss_that_is_not_finite_ends_the_run_with_its_batch(folder, tmp_path)
 def test_what_does_not_fit_is_refused(folder, tmp_path, changes, message):
     with pytest.raises(InputError, match=message):
         train(settings_of(folder, **changes), tmp_path)
+    assert not (tmp_path / "settings.json").exists()  # the folder is free for corrected ones
+
+
+def test_junctions_without_their_sites_are_refused(folder):
+    spec = eleven_heads_spec()
+    spec = dataclasses.replace(spec, heads={"splice_junctions": spec.heads["splice_junctions"]})
+    with pytest.raises(InputError, match=r"no head 'splice_sites'.* add it to model\.heads"):
+        make_model(settings_of(folder), Data(settings_of(folder)), spec)
 
 
 def test_a_split_that_leaks_is_refused(folder, tmp_path):
     rows = ["chr1\t0\t8000\ttrain", "chr1\t7000\t12000\tvalid", "chr2\t0\t9000\ttrain"]
     (tmp_path / "windows.bed").write_text("\n".join(rows) + "\n")
-    from ag_heads.recipes.feeds import Data
     from ag_heads.recipes.splits import check_leaks
 
     recipe = planted.recipe()
@@ -163,7 +174,6 @@ def test_states_restore_on_another_number_of_devices(folder, whole):
         make_optimiser,
         make_spec,
     )
-    from ag_heads.recipes.feeds import Data
 
     settings = settings_of(folder)
     data = Data(settings)

@@ -74,7 +74,8 @@ def info(
     if json_:
         print(json.dumps({"store": str(store), **opened.attrs, "rows": rows}, indent=1))
         return
-    typer.echo(f"{store}: {opened.organism} {opened.build}, {len(opened.chromosomes)} chromosomes", err=True)
+    about = " ".join(filter(None, (opened.organism, opened.build)))
+    typer.echo(f"{store}: {about}, {len(opened.chromosomes)} chromosomes", err=True)
     _print_table(rows)
 
 

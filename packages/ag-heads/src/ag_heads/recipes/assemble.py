@@ -43,9 +43,13 @@ def make_model(settings: Settings, data: Data, spec: ModelSpec) -> Model:
     """The model before the first step, in training mode: heads start at what is measured on average.
 
     With `model.start` the backbone is that of a checkpoint, and so are heads of the same tables. Raises InputError when
-    it is of another architecture.
+    it is of another architecture, and when a head reads what no head predicts, as junctions read splice sites.
     """
     model = build(spec, key=jax.random.key(settings.seed))
+    try:
+        model.order()
+    except LookupError as error:
+        raise InputError(f"{error}, which another head reads: add it to model.heads") from error
     heads = {}
     for modality, head in model.heads.items():
         heads[modality] = head.centre(data.averages(modality)) if isinstance(head, Centred) else head

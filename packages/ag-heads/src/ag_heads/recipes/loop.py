@@ -80,7 +80,7 @@ def train(
     console = console or Console(stderr=True)
     out.mkdir(parents=True, exist_ok=True)
     first = jax.process_index() == 0
-    check_same(settings, out / SETTINGS, write=first)
+    check_same(settings, out / SETTINGS, write=False)
     run = settings.run
     mesh = _mesh(settings)
     with console.status("opening data"):
@@ -103,6 +103,7 @@ def train(
         state = eqx.combine(put(arrays, mesh), rest)
     step = Together(make_step(settings, optimiser, chosen, mesh), "a step")
     evaluate = Together(make_evaluation(settings, mesh), "a validation")
+    check_same(settings, out / SETTINGS, write=first)  # kept once nothing is refused any more
     total, rate = settings.optimiser.steps, schedule(settings.optimiser)
     with Snapshots(out / CHECKPOINTS, run.keep) as snapshots, Stop() as stop, Watchdog(run.watchdog) as watchdog:
         about: dict[str, Any] | None = None
