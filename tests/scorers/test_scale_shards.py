@@ -13,7 +13,7 @@ from ag_data.variants import Call, Status
 from ag_scorers.campaign import batched, merge, read_results, score_calls, shard_size
 from ag_scorers.recommended import recommended
 from ag_scorers.results import Result, ScorerResult
-from ag_scorers.shard_file import ARRAYS, read_shard, write_shard
+from ag_scorers.shard_file import ARRAYS, read_calls, read_shard, write_shard
 from ag_scorers.shards import RunFolder, compare_plans
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -102,6 +102,7 @@ def test_a_shard_file_gives_back_what_it_was_given(data, templates, tmp_path_fac
     path, again = (tmp_path_factory.mktemp("shard") / name for name in ("one", "two"))
     write_shard(path, results, templates)
     assert_same(list(read_shard(path, templates)), results)
+    assert read_calls(path, templates) == [result.call for result in results]
     write_shard(again, list(read_shard(path, templates)), templates)
     assert path.read_bytes() == again.read_bytes()
 
@@ -120,9 +121,13 @@ def test_what_a_shard_file_cannot_hold_is_refused(templates, tmp_path):
     write_shard(tmp_path / "few", [Result(call, (one,))], templates[:1])
     with pytest.raises(InputError, match="expected call and"):
         list(read_shard(tmp_path / "few", templates))
-    (tmp_path / "cut").write_bytes((tmp_path / "few").read_bytes()[:-20])
-    with pytest.raises(InputError, match="is damaged"):
-        list(read_shard(tmp_path / "cut", templates[:1]))
+    whole = (tmp_path / "few").read_bytes()
+    for number, damaged in enumerate([whole[:-20], whole.replace(b"\x28\xb5\x2f\xfd", bytes(4))]):  # no zstd any more
+        path = tmp_path / f"damaged{number}"
+        path.write_bytes(damaged)
+        for read in (read_shard, read_calls):
+            with pytest.raises(InputError, match="is damaged"):
+                list(read(path, templates[:1]))
 
 
 @given(st.permutations(range(12)))

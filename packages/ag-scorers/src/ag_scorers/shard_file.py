@@ -5,11 +5,12 @@ has a column of its key with its number of items, the items' table as JSON, and 
 (little-endian, first all first bytes, then all second ones, which compresses better). Equal results give equal bytes.
 """
 
+import contextlib
 import dataclasses
 import json
 import math
 import pathlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,8 @@ ARRAYS = ("values", "quantiles", "tails", "ref", "alt")
 ROWS = 64  # results in one batch of rows, which is what a reader holds
 _BYTES = pa.large_binary()
 _SCORER = pa.struct([("items", pa.int32()), ("table", _BYTES), *((name, _BYTES) for name in ARRAYS)])
+# What pyarrow, json and numpy raise for damaged files.
+_DAMAGE = (ValueError, TypeError, LookupError, AttributeError, MemoryError, RecursionError, SystemError, OSError)
 _FLOATS = {2: "<f2", 4: "<f4", 8: "<f8"}
 
 
@@ -51,15 +54,43 @@ def read_shard(path: pathlib.Path, templates: Iterable[ScorerResult]) -> Iterato
     Raises InputError when the file is damaged or was made with other scorers.
     """
     known = {template.key: template for template in templates}
+    for batch in _batches(path, known):
+        with _whole(path):
+            rows = batch.to_pylist()
+        for row in rows:
+            with _whole(path):
+                scores = (_scores(row[key], template) for key, template in known.items() if row[key] is not None)
+                result = Result(_call(row["call"]), tuple(scores))
+            yield result
+
+
+def read_calls(path: pathlib.Path, templates: Iterable[ScorerResult]) -> list[Call]:
+    """The calls alone, which is much quicker; every batch is unpacked all the same, so damage shows.
+
+    Raises InputError as `read_shard`.
+    """
+    found: list[Call] = []
+    for batch in _batches(path, [template.key for template in templates]):
+        with _whole(path):
+            found += map(_call, batch.column("call").to_pylist())
+    return found
+
+
+def _batches(path: pathlib.Path, keys: Collection[str]) -> Iterator[pa.RecordBatch]:
+    with _whole(path), pa.OSFile(str(path), "rb") as file, pa.ipc.open_file(file) as reader:
+        if reader.schema.names != ["call", *keys]:
+            raise InputError(f"{path} holds {reader.schema.names}, expected call and {', '.join(keys)}")
+        for number in range(reader.num_record_batches):
+            yield reader.get_batch(number)
+
+
+@contextlib.contextmanager
+def _whole(path: pathlib.Path) -> Iterator[None]:
     try:
-        with pa.OSFile(str(path), "rb") as file, pa.ipc.open_file(file) as reader:
-            if reader.schema.names != ["call", *known]:
-                raise InputError(f"{path} holds {reader.schema.names}, expected call and {', '.join(known)}")
-            for number in range(reader.num_record_batches):
-                for row in reader.get_batch(number).to_pylist():
-                    scores = (_scores(row[key], template) for key, template in known.items() if row[key] is not None)
-                    yield Result(_call(row["call"]), tuple(scores))
-    except (pa.ArrowInvalid, json.JSONDecodeError, OSError) as error:
+        yield
+    except InputError:
+        raise
+    except (*_DAMAGE, pa.ArrowException) as error:
         raise InputError(f"{path} is damaged ({error}); remove it and run the same command again") from error
 
 

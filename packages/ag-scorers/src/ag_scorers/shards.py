@@ -25,7 +25,7 @@ from ag_data.zarr_layout import lock
 
 from ag_scorers.digests import file_digest
 from ag_scorers.results import Result, ScorerResult
-from ag_scorers.shard_file import read_shard, write_shard
+from ag_scorers.shard_file import read_calls, read_shard, write_shard
 
 FORMAT = 1
 _NAMES = {"plan.json", "plan.json.tmp", "lock", "shards"}
@@ -74,8 +74,10 @@ class RunFolder:
             for shard in self._shards.iterdir():  # nobody knows of what
                 shard.unlink()
             return put(path, lambda file: file.write_text(json.dumps(plan, indent=1)))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise InputError(f"{path} is damaged ({error}); remove the folder {self.folder} and start again") from error
+        if not isinstance(found, dict):
+            raise InputError(f"{path} is damaged (no plan); remove the folder {self.folder} and start again")
         if differences := compare_plans(found, plan):
             raise InputError(
                 f"{self.folder} holds the shards of another run: {'; '.join(differences)}; to go on with it, give "
@@ -91,7 +93,7 @@ class RunFolder:
                 data = self._file(manifest.shard)
                 if data.stat().st_size == manifest.bytes and file_digest(data) == manifest.sha256:
                     found[manifest.shard] = manifest
-            except (OSError, ValueError, TypeError):
+            except (OSError, ValueError, TypeError, RecursionError):
                 continue
         return found
 
@@ -106,7 +108,7 @@ class RunFolder:
     def keep(self, number: int, data: bytes, seconds: float) -> None:
         """Keeps a shard whose file another process made. Raises InputError when that is not a whole one of this run."""
         put(self._file(number), lambda scratch: scratch.write_bytes(data))
-        self._seal(number, [result.call for result in self.read(number)], seconds)
+        self._seal(number, read_calls(self._file(number), self._templates), seconds)
 
     def _seal(self, number: int, calls: Sequence[Call], seconds: float) -> None:
         path, first, last = self._file(number), calls[0], calls[-1]
