@@ -4,7 +4,7 @@ import gzip
 import json
 import shutil
 
-import ag_scorers.verify
+import ag_scorers.verification
 import h5py
 import numpy as np
 import pyarrow as pa
@@ -57,7 +57,7 @@ def engines():
 @pytest.fixture
 def compiled_once(engines, monkeypatch):
     """An engine for each set of inputs, whatever output is verified: its programs are compiled once."""
-    opener = ag_scorers.verify.open_engine
+    opener = ag_scorers.verification.open_engine
 
     def open_once(fasta, **options):
         key = str((fasta.path, sorted(options.items(), key=str)))
@@ -65,7 +65,7 @@ def compiled_once(engines, monkeypatch):
             engines[key] = opener(fasta, **options)
         return engines[key]
 
-    monkeypatch.setattr(ag_scorers.verify, "open_engine", open_once)
+    monkeypatch.setattr(ag_scorers.verification, "open_engine", open_once)
 
 
 OUTPUTS = ("parquet", "parquet.d", "tsv", "tsv.gz", "vcf", "vcf.gz", "zarr", "{scorer}.h5ad")

@@ -234,7 +234,7 @@ def test_errors_say_what_was_read_and_where(human):
         next(loader)
         chunk.write_bytes(whole[: len(whole) // 2])
         message = r"batch \d, row \d, chr1:\d+-\d+:[+-] of stream 0: cage of .*human.zarr: "
-        with pytest.raises(RuntimeError, match=message):
+        with pytest.raises(InputError, match=message):
             collections.deque(loader, maxlen=0)
         failed = loader.state()["next"]
         chunk.write_bytes(whole)

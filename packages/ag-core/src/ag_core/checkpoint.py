@@ -151,7 +151,7 @@ def read_spec(folder: pathlib.Path) -> tuple[ModelSpec, dict[str, Any]]:
         raise InputError(f"{folder}: no {SPEC_FILE}; is this a checkpoint folder?") from error
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
         message = f"{path}: damaged or not a model description: {error!r}; fetch the checkpoint again"
         raise InputError(message) from error
 

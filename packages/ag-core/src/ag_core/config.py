@@ -101,6 +101,7 @@ PRESETS = {
         position_features=4,
     ),
 }
+"""Named sizes of the backbone: `full` is the published model, `mini` the embedded one, `tiny` for tests."""
 
 
 def check_length(length: int) -> None:

@@ -12,8 +12,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 STRANDS = ("+", "-", ".")
-_INTERVAL = re.compile(r"(.+):(-?\d+)-(-?\d+)(?::([-+.]))?")
-_REGION = re.compile(r"(.+?):([\d,]+)(?:-([\d,]+))?")
+# Numbers have up to 18 digits (24 signs with commas): Python refuses to read thousands of them.
+_INTERVAL = re.compile(r"(.+):(-?\d{1,18})-(-?\d{1,18})(?::([-+.]))?")
+_REGION = re.compile(r"(.+?):([\d,]{1,24})(?:-([\d,]{1,24}))?")
 _BLOCK = 256  # bases fetched at a time while a variant moves left
 
 
@@ -171,7 +172,7 @@ class VariantFormat(enum.StrEnum):
 
 
 def _pattern(separator: str, arrow: str, suffix: str = "") -> re.Pattern[str]:
-    parts = (r"(?:chr)?(X|Y|M|\d+)", r"(\d+)", rf"([ACGTN]*){arrow}([ACGTN]*){suffix}")
+    parts = (r"(?:chr)?(X|Y|M|\d+)", r"(\d{1,18})", rf"([ACGTN]*){arrow}([ACGTN]*){suffix}")
     return re.compile(separator.join(parts))
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-genome = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
+genome = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 GTF = Annotated[pathlib.Path, typer.Argument(help="gene annotation: GTF, or parquet or feather made from one")]
 OUTPUT = Annotated[pathlib.Path, typer.Option("-o", "--output", help=".parquet, .feather, .tsv[.gz] or .csv[.gz]")]
 

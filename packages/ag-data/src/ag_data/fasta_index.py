@@ -122,6 +122,8 @@ def _fits(reader: pyfaidx.Faidx, record: str) -> bool:
         return False
     if not entry.rlen:
         return True
+    if entry.lenc < 1:
+        return False
     lines, column = divmod(entry.rlen - 1, entry.lenc)
     last, *after = _bytes(reader, entry.offset + lines * entry.lenb + column, 8).splitlines() or [b""]
     rest = b"".join(after)

@@ -8,6 +8,7 @@ piece of each chromosome lies, its digest, and the file it came from). Codes bec
 import base64
 import hashlib
 import json
+import operator
 import os
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
@@ -46,14 +47,15 @@ class Genome:
     def __init__(self, folder: str | os.PathLike[str]):
         self.folder = pathlib.Path(folder)
         index = _read_index(self.folder)
+        chromosomes = index["chromosomes"]
         # Where the FASTA was, and what it is called in messages.
         self.source = str(index["source"])
         # Length of each chromosome in bp; for one known in pieces, the end of the last piece.
-        self.lengths: dict[str, int] = {name: entry["length"] for name, entry in index["chromosomes"].items()}
+        self.lengths: dict[str, int] = {name: entry["length"] for name, entry in chromosomes.items()}
         # Chromosomes known only in pieces.
-        self.partial = frozenset(name for name, entry in index["chromosomes"].items() if entry["partial"])
-        self._digests = {name: entry["digest"] for name, entry in index["chromosomes"].items()}
-        self._pieces = {name: entry["pieces"] for name, entry in index["chromosomes"].items()}
+        self.partial = frozenset(name for name, entry in chromosomes.items() if entry["partial"])
+        self._digests = {name: entry["digest"] for name, entry in chromosomes.items()}
+        self._pieces = {name: entry["pieces"] for name, entry in chromosomes.items()}
         size = sum(end - start for pieces in self._pieces.values() for start, end, _ in pieces)
         path = self.folder / CODES
         if not path.is_file() or path.stat().st_size != size:
@@ -199,11 +201,29 @@ def check_same_genome(genome: Genome, contigs: Mapping[str, Mapping[str, Any]], 
 def _read_index(folder: pathlib.Path) -> dict[str, Any]:
     try:
         index = json.loads((folder / INDEX).read_text())
-        version = index["format"]
-    except (OSError, ValueError, KeyError) as error:
+        version = operator.index(index["format"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(
             f"{folder} holds no genome ({error}); expected a FASTA file or a folder with {INDEX}"
         ) from error
     if version > FORMAT:
         raise InputError(f"{folder} has format {version}, this ag-data reads up to {FORMAT}: upgrade ag-data")
+    try:
+        _check_index(index)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{folder / INDEX} is damaged ({error!r}); delete {folder} and make it again") from error
     return index
+
+
+def _check_index(index: Mapping[str, Any]) -> None:
+    """Raises ValueError, KeyError, TypeError or AttributeError for what `_write_chromosome` would not write."""
+    str(index["source"])
+    at = 0
+    for name, entry in index["chromosomes"].items():
+        length = operator.index(entry["length"])
+        for start, end, offset in entry["pieces"]:
+            if type(start) is not int or type(end) is not int or offset != at or not 0 <= start <= end <= length:
+                raise ValueError(f"{name} has no piece [{start}, {end}) at byte {offset}")
+            at += end - start
+        if not isinstance(entry["digest"], str) or not isinstance(entry["partial"], bool):
+            raise ValueError(f"{name} has no digest")

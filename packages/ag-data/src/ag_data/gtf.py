@@ -66,7 +66,10 @@ def clean_table(table: pd.DataFrame, source: object = "the table") -> pd.DataFra
     for column in ("Chromosome", "Strand", "Feature", "gene_id", *OPTIONAL):
         found = next((name for name in (column, *OPTIONAL.get(column, ())) if name in table), None)
         columns[column] = table[found].astype(object).where(table[found].notna(), "") if found else ""
-    columns["Start"], columns["End"] = table["Start"].astype("int64"), table["End"].astype("int64")
+    try:
+        columns["Start"], columns["End"] = table["Start"].astype("int64"), table["End"].astype("int64")
+    except (ValueError, TypeError, OverflowError) as error:
+        raise InputError(f"annotation {source}: starts and ends must be whole numbers ({error}); mend it") from error
     table = pd.DataFrame(columns, index=table.index).loc[:, [*REQUIRED, *OPTIONAL]]
     for column in table.columns.drop(["Start", "End"]):
         table[column] = table[column].astype(str).astype("category")

@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 import pydantic
-import yaml
 from ag_core.errors import InputError
+
+from ag_data.yaml_file import read_yaml
 
 # What a file's name tells about its format; others name their `source`.
 SUFFIXES = {
@@ -131,13 +132,7 @@ def read_manifest(path: str | os.PathLike[str], **overrides: Any) -> Manifest:
     for a file that is missing or not YAML, and for unknown or wrong keys, naming each.
     """
     path = pathlib.Path(path)
-    try:
-        text = path.read_text()
-        content = {"targets": path.name} if path.suffix == ".txt" else yaml.safe_load(text)
-    except OSError as error:
-        raise InputError(f"manifest {path} cannot be read ({error.strerror}); check the path") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"manifest {path} is not YAML: {error}") from error
+    content = {"targets": path.name} if path.suffix == ".txt" else read_yaml(path, "manifest")[0]
     if not isinstance(content, dict):
         raise InputError(f"manifest {path} holds {type(content).__name__}; expected keys such as genome and tracks")
     # What is given by the caller is relative to where the caller is.

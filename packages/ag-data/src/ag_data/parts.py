@@ -68,7 +68,10 @@ def chosen_chromosomes(manifest: Manifest, genome: Genome) -> dict[str, int]:
         raise InputError(
             f"chromosomes {', '.join(lost) or '(none)'}: {genome.source} has {known}, ...; correct the list"
         )
-    return {match: genome.lengths[match] for match in found.values() if match}
+    names = [match for match in found.values() if match]
+    if odd := [name for name in names if "/" in name or name in (".", "..")]:  # groups of a store are folders
+        raise InputError(f"chromosome {odd[0]!r}: a name with / cannot be kept in a store; rename it in the genome")
+    return {name: genome.lengths[name] for name in names}
 
 
 def open_parts(manifest: Manifest, chromosomes: Mapping[str, int], partial: Iterable[str] = ()) -> list[Part]:

@@ -152,10 +152,13 @@ def _choose(path: pathlib.Path, known: Sequence[str], sample: str | None) -> str
 
 
 def _genotype(record: pysam.VariantRecord, where: str) -> Genotype:
+    if not len(record.samples):
+        raise InputError(f"{where}: there is no genotype; expected one for each sample of the header")
     entry = record.samples[0]
     alleles = tuple(entry.allele_indices or ()) if "GT" in record.format else ()
     if None in alleles:  # what htslib makes of '.', and of an allele that the record does not have
-        text = str(record).rstrip("\n").split("\t")[9].partition(":")[0]
+        cells = str(record).rstrip("\n").split("\t")
+        text = dict(zip(cells[8].split(":"), cells[9].split(":") if len(cells) > 9 else (), strict=False)).get("GT", "")
         if any(allele.isdigit() and int(allele) > len(record.alts or ()) for allele in re.split("[|/]", text)):
             raise InputError(f"{where}: genotype {text} names an allele that the record does not have; mend the record")
     named = entry["PS"] if "PS" in record.format else None

@@ -1,5 +1,7 @@
 """Small tables of places on the genome, as parquet, feather, CSV or TSV: read with checks, written whole or not."""
 
+import csv
+import gzip
 import os
 import pathlib
 from collections.abc import Iterable
@@ -26,6 +28,7 @@ def read_places(path: str | os.PathLike[str], what: str, needed: Iterable[str]) 
     plain = path.with_suffix("") if path.suffix == ".gz" else path
     try:
         if plain.suffix in _TEXT:
+            check_header(path, what, _TEXT[plain.suffix])
             table = pd.read_csv(path, sep=_TEXT[plain.suffix])
         elif path.suffix in (".parquet", ".feather"):
             table = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_feather(path)
@@ -40,6 +43,20 @@ def read_places(path: str | os.PathLike[str], what: str, needed: Iterable[str]) 
     return check_places(table, needed, f"{what} {path}")
 
 
+def check_header(path: pathlib.Path, what: str, separator: str) -> None:
+    """Refuses a table whose first row has many more columns than its header: pandas takes the first of them together
+    for an index, which can take it for ever. One more is R's way to write row names.
+    """
+    with (gzip.open if path.suffix == ".gz" else open)(path, "rt", errors="replace", newline="") as file:
+        try:
+            rows = (row for row in csv.reader(file, delimiter=separator) if "".join(row).strip())
+            header, first = (len(next(rows, ())) for _ in range(2))
+        except csv.Error as error:
+            raise InputError(f"{what} {path} cannot be read ({error}); make it again") from error
+    if first > header + 1:
+        raise InputError(f"{what} {path} has {header} columns in its header and {first} in its first row; mend it")
+
+
 def check_places(table: pd.DataFrame, needed: Iterable[str], source: str) -> pd.DataFrame:
     """A copy with plain types, checked as in `read_places`; `source` names it in messages."""
     needed = list(needed)
@@ -52,7 +69,7 @@ def check_places(table: pd.DataFrame, needed: Iterable[str], source: str) -> pd.
     table = table.reset_index(drop=True)
     for column in {"Start", "End", "Position"} & set(needed):
         numbers = np.asarray(pd.to_numeric(table[column], errors="coerce"), np.float64)
-        wrong = np.flatnonzero(~(numbers >= 0) | (numbers != np.floor(numbers)))
+        wrong = np.flatnonzero(~((numbers >= 0) & (numbers < 1 << 53)) | (numbers != np.floor(numbers)))
         if len(wrong):
             raise InputError(
                 f"{source}: row {wrong[0] + 1} has {column} {table[column].iloc[wrong[0]]!r}; expected a whole number "

@@ -26,13 +26,13 @@ class PolyadenylationSites:
     Raises InputError for other tables.
     """
 
-    def __init__(self, table: pd.DataFrame):
-        table = check_places(table, COLUMNS, "the table of polyadenylation sites").loc[:, list(COLUMNS)]
+    def __init__(self, table: pd.DataFrame, source: str = "the table of polyadenylation sites"):
+        table = check_places(table, COLUMNS, source).loc[:, list(COLUMNS)]
         wrong = np.flatnonzero((table["gene_id"].isna() | (table["gene_id"] == "")).to_numpy())
         if len(wrong):
-            raise InputError(f"the table of polyadenylation sites has no gene_id in row {wrong[0] + 1}; expected one")
+            raise InputError(f"{source} has no gene_id in row {wrong[0] + 1}; expected one")
         self.table = table
-        gene = table["gene_id"].astype(str).str.partition(".")[0]
+        gene = table["gene_id"].astype(str).str.replace(r"\..*", "", regex=True)
         rows = pd.Series(np.arange(len(table))).groupby(gene + table["pas_strand"].astype(str), sort=False)
         starts, chromosomes = table["Start"].to_numpy("int64"), table["Chromosome"].astype(str).to_numpy(object)
         self._sites = {str(key): (starts[part], chromosomes[part]) for key, part in rows.indices.items()}
@@ -113,4 +113,5 @@ def read_polyadenylation(path: str | os.PathLike[str]) -> PolyadenylationSites:
 
     Raises InputError when it is missing, damaged or something else.
     """
-    return PolyadenylationSites(read_places(path, "table of polyadenylation sites", COLUMNS))
+    what = "table of polyadenylation sites"
+    return PolyadenylationSites(read_places(path, what, COLUMNS), f"{what} {path}")

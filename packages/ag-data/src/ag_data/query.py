@@ -7,7 +7,7 @@ the whole value, `field~text` for a part of it, `field!=value` for another value
 
 import difflib
 from collections.abc import Callable, Mapping
-from typing import cast
+from typing import NamedTuple, cast
 
 import numpy as np
 import pyparsing as pp
@@ -17,7 +17,18 @@ from ag_core.schema import is_padding
 from jaxtyping import Bool, Int
 
 Mask = Bool[np.ndarray, " track"]
-_Test = Callable[[xr.Dataset], Mask]
+
+
+class _Fields(NamedTuple):
+    """A track table as lower-case text, made once for all words of a query."""
+
+    columns: dict[str, list[str]]
+    texts: tuple[str, ...]  # names of the columns that hold text
+    modality: str | None
+    size: int
+
+
+_Test = Callable[[_Fields], Mask]
 
 
 def select_tracks(tracks: xr.Dataset, query: str) -> Mask:
@@ -30,13 +41,15 @@ def select_tracks(tracks: xr.Dataset, query: str) -> Mask:
         return real
     try:
         test = cast(_Test, _GRAMMAR.parse_string(query, parse_all=True)[0])
+        return test(_fields(tracks)) & real
     except pp.ParseBaseException as error:
         raise InputError(
             f"cannot read the track query at position {error.loc + 1}:\n  {query}\n  {' ' * error.loc}^\n"
             'expected words, "quoted phrases", field=value or field~text, joined by & | ! and parentheses; '
             "quote text that contains these signs"
         ) from None
-    return test(tracks) & real
+    except RecursionError:
+        raise InputError(f"the track query is nested too deep: {query[:80]} ...; write it flatter") from None
 
 
 def select_in(
@@ -62,29 +75,26 @@ def select_in(
     return rows
 
 
-def _columns(tracks: xr.Dataset) -> dict[str, list[str]]:
-    """Fields along `track` as lower-case text."""
+def _fields(tracks: xr.Dataset) -> _Fields:
     arrays = {str(name): tracks[name].values for name in tracks.variables if tracks[name].dims == ("track",)}
-    return {name: [str(value).lower() for value in values] for name, values in arrays.items() if name != "track"}
+    columns = {name: [str(value).lower() for value in values] for name, values in arrays.items() if name != "track"}
+    texts = tuple(name for name in columns if arrays[name].dtype.kind in "OUST")
+    modality = str(tracks.attrs["modality"]).lower() if "modality" in tracks.attrs else None
+    return _Fields(columns, texts, modality, tracks.sizes["track"])
 
 
-def _modality(tracks: xr.Dataset) -> str:
-    return str(tracks.attrs.get("modality", "")).lower()
-
-
-def _contains_modality(tracks: xr.Dataset, text: str) -> bool:
+def _contains_modality(fields: _Fields, text: str) -> bool:
     # "RNA-seq" is how people write rna_seq.
-    return text.replace("-", "_").replace(" ", "_") in _modality(tracks)
+    return text.replace("-", "_").replace(" ", "_") in (fields.modality or "")
 
 
 def _word(tokens: pp.ParseResults) -> _Test:
     text = cast(str, tokens[0]).lower()
 
-    def test(tracks: xr.Dataset) -> Mask:
-        found = np.full(tracks.sizes["track"], _contains_modality(tracks, text))
-        for name, values in _columns(tracks).items():
-            if tracks[name].dtype.kind in "OUST":
-                found |= np.array([text in value for value in values], bool)
+    def test(fields: _Fields) -> Mask:
+        found = np.full(fields.size, _contains_modality(fields, text))
+        for name in fields.texts:
+            found |= np.array([text in value for value in fields.columns[name]], bool)
         return found
 
     return test
@@ -95,10 +105,10 @@ def _comparison(query: str, position: int, tokens: pp.ParseResults) -> _Test:
     text = value.lower()
     position += len(query[position:]) - len(query[position:].lstrip())  # pyparsing counts from before the spaces
 
-    def test(tracks: xr.Dataset) -> Mask:
-        columns = _columns(tracks)
-        if "modality" in tracks.attrs:
-            columns.setdefault("modality", [_modality(tracks)] * tracks.sizes["track"])
+    def test(fields: _Fields) -> Mask:
+        columns = dict(fields.columns)
+        if fields.modality is not None:
+            columns.setdefault("modality", [fields.modality] * fields.size)
         known = {name.lower(): name for name in columns}
         if field.lower() not in known:
             close = difflib.get_close_matches(field.lower(), known, n=1)
@@ -117,17 +127,17 @@ def _comparison(query: str, position: int, tokens: pp.ParseResults) -> _Test:
 
 def _negation(tokens: pp.ParseResults) -> _Test:
     inner = cast(_Test, tokens[0])
-    return lambda tracks: ~inner(tracks)
+    return lambda fields: ~inner(fields)
 
 
 def _all(tokens: pp.ParseResults) -> _Test:
     parts = list(tokens)
-    return lambda tracks: np.logical_and.reduce([part(tracks) for part in parts])
+    return lambda fields: np.logical_and.reduce([part(fields) for part in parts])
 
 
 def _any(tokens: pp.ParseResults) -> _Test:
     parts = list(tokens)
-    return lambda tracks: np.logical_or.reduce([part(tracks) for part in parts])
+    return lambda fields: np.logical_or.reduce([part(fields) for part in parts])
 
 
 def _grammar() -> pp.ParserElement:

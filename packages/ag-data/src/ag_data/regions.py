@@ -22,6 +22,7 @@ from ag_data.place_table import check_places
 
 COLUMNS = ("Chromosome", "Start", "End", "Label")
 _HEADERS = ("#", "track", "browser")
+_LARGEST = 1 << 62  # no position, and still a number that arrays hold
 
 
 def read_regions(path: str | os.PathLike[str], what: str = "BED file") -> pd.DataFrame:
@@ -43,7 +44,7 @@ def read_peaks(path: str | os.PathLike[str]) -> pd.DataFrame:
     summits = []
     for name, start, end, rest in records:
         given = rest[6] if len(rest) == 7 else "-1"
-        summit = int(given) if given.isdecimal() else -1
+        summit = int(given) if given.isdecimal() and len(given) < 19 else -1
         if summit >= end - start or (summit < 0 and given != "-1"):
             raise InputError(
                 f"file of peaks {path}: the peak {name}:{start}-{end} has the summit {given!r}; expected a number "
@@ -68,7 +69,7 @@ def _records(path: str | os.PathLike[str], what: str) -> Iterator[tuple[str, int
                     start, end = int(fields[1]), int(fields[2])
                 except (IndexError, ValueError):
                     start, end = -1, -1
-                if not 0 <= start < end:
+                if not 0 <= start < end < _LARGEST:
                     raise InputError(
                         f"{what} {path}, line {number}: {text[:80]!r} is no region; expected chromosome, start, end "
                         "(0-based half-open, start < end) and perhaps a label"

@@ -30,11 +30,11 @@ class SpliceSites:
     Raises InputError for other tables.
     """
 
-    def __init__(self, table: pd.DataFrame):
-        table = check_places(table, COLUMNS, "the table of splice sites").loc[:, list(COLUMNS)]
+    def __init__(self, table: pd.DataFrame, source: str = "the table of splice sites"):
+        table = check_places(table, COLUMNS, source).loc[:, list(COLUMNS)]
         wrong = np.flatnonzero(~table["Kind"].isin(KINDS).to_numpy())
         if len(wrong):
-            raise InputError(f"splice sites of kind {table['Kind'].iloc[wrong[0]]!r}; expected donor or acceptor")
+            raise InputError(f"{source} has the kind {table['Kind'].iloc[wrong[0]]!r}; expected donor or acceptor")
         self.table = table.drop_duplicates(ignore_index=True)
         number = (self.table["Strand"] == "-") * 2 + (self.table["Kind"] == "acceptor")
         rows = self.table.assign(number=number.astype(int)).sort_values("Position", kind="stable")
@@ -106,4 +106,4 @@ def read_splice_sites(path: str | os.PathLike[str]) -> SpliceSites:
 
     Raises InputError when it is missing, damaged or something else.
     """
-    return SpliceSites(read_places(path, "splice-site table", COLUMNS))
+    return SpliceSites(read_places(path, "splice-site table", COLUMNS), f"splice-site table {path}")

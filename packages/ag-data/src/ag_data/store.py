@@ -10,10 +10,12 @@
 The tree opens with `xarray.open_datatree(path, engine="zarr", consolidated=False)` as well.
 """
 
+import contextlib
+import operator
 import os
 import pathlib
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -41,18 +43,18 @@ class TrackStore:
     def __init__(self, path: str | os.PathLike[str]):
         self.path = pathlib.Path(path)
         self.attrs = _check_root(self.path)
-        self.organism = str(self.attrs["organism"])
-        self.build = str(self.attrs["build"])
-        # Length of each chromosome in bp.
-        self.chromosomes: dict[str, int] = {name: entry["length"] for name, entry in self.attrs["contigs"].items()}
-        self._root = zarr.open_group(self.path, mode="r")
         self._groups: dict[str, zarr.Group] = {}
         self._about: dict[str, dict[str, Any]] = {}
-        for name in self.attrs["modalities"]:
-            self._groups[name] = group = self._group(name)
-            self._about[name] = group.attrs.asdict()
-            if self._about[name].get("layout") not in LAYOUTS:
-                raise InputError(f"{self.path}/{name} has no layout that is known; the store is damaged, import again")
+        with _whole(self.path):
+            self.organism = str(self.attrs["organism"])
+            self.build = str(self.attrs["build"])
+            # Length of each chromosome in bp.
+            contigs = self.attrs["contigs"].items()
+            self.chromosomes: dict[str, int] = {name: operator.index(entry["length"]) for name, entry in contigs}
+            self._root = zarr.open_group(self.path, mode="r", zarr_format=3)
+            for name in self.attrs["modalities"]:
+                self._groups[name] = group = self._group(name)
+                self._about[name] = _check_about(f"{self.path}/{name}", group.attrs.asdict())
         self.modalities: tuple[str, ...] = tuple(self._groups)
         self._arrays: dict[str, zarr.Array | None] = {}
         self._junctions: dict[str, xr.Dataset] = {}
@@ -80,17 +82,19 @@ class TrackStore:
         """The track table, with all columns."""
         self._modality(modality)
         columns = {}
-        for name, array in self._groups[modality].arrays():
-            if array.metadata.dimension_names == ("track",):  # pyright: ignore[reportAttributeAccessIssue]
-                columns[name] = ("track", _text(np.asarray(array[:])))
+        with _whole(self.path / modality):
+            for name, array in self._groups[modality].arrays():
+                if array.metadata.dimension_names == ("track",):  # pyright: ignore[reportAttributeAccessIssue]
+                    columns[name] = ("track", _text(np.asarray(array[:])))
         order = ["track", "name", "strand", *sorted(columns)]
         return xr.Dataset({key: columns[key] for key in dict.fromkeys(order)}).set_coords("track")
 
     def statistics(self, modality: str) -> xr.Dataset:
         """`STATISTICS` along (contig, track); what was counted while the tracks were written."""
         contigs = self._modality(modality)["contigs"]
-        arrays = {name: (("contig", "track"), _column(self._groups[modality], name)) for name in STATISTICS}
-        return xr.Dataset(arrays, coords={"contig": contigs})
+        with _whole(self.path / modality):
+            arrays = {name: (("contig", "track"), _column(self._groups[modality], name)) for name in STATISTICS}
+            return xr.Dataset(arrays, coords={"contig": contigs})
 
     def has(self, modality: str, chromosome: str) -> bool:
         """Whether tracks of this modality were imported on a chromosome."""
@@ -106,7 +110,9 @@ class TrackStore:
             raise InputError(
                 f"{self.path} has no {modality} on {chromosome}; it has {', '.join(self._about[modality]['contigs'])}"
             )
-        dataset = xr.open_zarr(self.path, group=f"{modality}/{name}", consolidated=False, chunks=None)
+        group = f"{modality}/{name}"
+        with _whole(self.path / group):
+            dataset = xr.open_zarr(self.path, group=group, consolidated=False, chunks=None, zarr_format=3)
         table = self.tracks(modality)
         dataset = dataset.set_coords([key for key in JUNCTION_COLUMNS if key in dataset])
         dataset = dataset.assign_coords({key: table[key] for key in table.variables if key not in dataset.variables})
@@ -138,11 +144,14 @@ class TrackStore:
         if array is None:
             return self._nothing(modality, last - first, tracks)
         low, high = max(first, 0), min(last, array.shape[0])
+        with _whole(self.path / modality / interval.chromosome):
+            stored = np.asarray(array[low : max(low, high)])
+        selected = _select(stored, tracks, about)
         if (low, high) == (first, last):
-            return _select(np.asarray(array[first:last]), tracks, about)
+            return selected
         values = self._nothing(modality, last - first, tracks)
         if low < high:
-            values[low - first : high - first] = _select(np.asarray(array[low:high]), tracks, about)
+            values[low - first : high - first] = selected
         return values
 
     def _nothing(self, modality: str, bins: int, tracks: Any) -> Shaped[np.ndarray, "position ... track"]:
@@ -185,7 +194,13 @@ class TrackStore:
         if key not in self._arrays:
             with self._lock:
                 name = self._find(modality, chromosome)
-                array = None if name is None else self._group(f"{modality}/{name}")["signal"]
+                with _whole(self.path / modality / str(name)):
+                    array = None if name is None else self._group(f"{modality}/{name}")["signal"]
+                wanted = self._nothing(modality, 0, None).shape[1:]
+                if array is not None and not (isinstance(array, zarr.Array) and array.shape[1:] == wanted):
+                    raise InputError(
+                        f"{self.path}/{key} has no signal of {wanted} values a bin; the store is damaged, import again"
+                    )
                 self._arrays[key] = cast(zarr.Array | None, array)
         return self._arrays[key]
 
@@ -195,10 +210,8 @@ class TrackStore:
         return self._about[modality]
 
     def _group(self, name: str) -> zarr.Group:
-        try:
-            return zarr.open_group(self.path, path=name, mode="r")
-        except (FileNotFoundError, ValueError) as error:
-            raise InputError(f"{self.path}/{name} is missing or damaged ({error}); import again") from error
+        with _whole(self.path / name):
+            return zarr.open_group(self.path, path=name, mode="r", zarr_format=3)  # codecs of format 2 may run code
 
     def _find(self, modality: str, chromosome: str) -> str | None:
         return match_contig(chromosome, self._modality(modality)["contigs"])
@@ -221,16 +234,42 @@ def _check_root(path: pathlib.Path) -> dict[str, Any]:
             hint = f"an import was interrupted ({work_folder(path)} is there): run the same command again to finish it"
         raise InputError(f"{path} is no track store; {hint}")
     try:
-        attrs: dict[str, Any] = zarr.open_group(path, mode="r").attrs.asdict()
+        attrs: dict[str, Any] = zarr.open_group(path, mode="r", zarr_format=3).attrs.asdict()
     except Exception as error:  # whatever json or zarr dislike
         raise InputError(f"{path} is damaged: {path / 'zarr.json'} is not readable ({error}); import again") from error
     if attrs.get("schema") != SCHEMA:
         raise InputError(f"{path} is a zarr store, but not one of tracks; open it with xarray.open_datatree")
-    if attrs["format"] > FORMAT:
-        raise InputError(f"{path} has format {attrs['format']}, this ag-data reads up to {FORMAT}: upgrade ag-data")
-    if not attrs["complete"]:
+    if not isinstance(attrs.get("format"), int) or attrs["format"] > FORMAT:
+        raise InputError(f"{path} has format {attrs.get('format')}, this ag-data reads up to {FORMAT}: upgrade ag-data")
+    if attrs.get("complete") is not True:
         raise InputError(f"{path} is being changed, or the import was interrupted: run the same import again")
     return attrs
+
+
+@contextlib.contextmanager
+def _whole(path: pathlib.Path) -> Iterator[None]:
+    """Says that a store is damaged, whatever json, zarr or a codec raise for it."""
+    try:
+        yield
+    except InputError:
+        raise
+    except MemoryError as error:
+        raise InputError(f"{path} holds more than fits into memory; read less at a time") from error
+    except Exception as error:
+        raise InputError(f"{path} is missing or damaged ({type(error).__name__}: {error}); import again") from error
+
+
+def _check_about(place: str, about: dict[str, Any]) -> dict[str, Any]:
+    """The attributes of a modality, with what reading needs. Raises InputError."""
+    if about.get("layout") not in LAYOUTS:
+        raise InputError(f"{place} has no layout that is known; the store is damaged, import again")
+    for key, least in (("resolution", 1), ("tracks", 0), *((("offsets", 1),) if about["layout"] == "contacts" else ())):
+        if type(about.get(key)) is not int or not least <= about[key] < 1 << 40:
+            raise InputError(f"{place} has {key} {about.get(key)!r}; the store is damaged, import again")
+    if not isinstance(about.get("contigs"), list) or not all(isinstance(name, str) for name in about["contigs"]):
+        raise InputError(f"{place} has contigs {about.get('contigs')!r}; the store is damaged, import again")
+    np.dtype(about["dtype"])
+    return about
 
 
 def _select(values: np.ndarray, tracks: Any, about: dict[str, Any]) -> np.ndarray:

@@ -11,7 +11,7 @@ import typer
 if TYPE_CHECKING:
     from ag_data.modality_job import Progress
 
-tracks = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
+tracks = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 STORE = Annotated[pathlib.Path, typer.Argument(help="folder made by `agenome tracks import`")]
 JSON = Annotated[bool, typer.Option("--json", help="result as JSON on stdout")]
 QUIET = Annotated[bool, typer.Option("--quiet", "-q", help="no progress")]

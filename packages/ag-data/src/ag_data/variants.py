@@ -9,7 +9,7 @@ import pathlib
 import shutil
 import tempfile
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import pysam
 from ag_core.errors import InputError
@@ -82,11 +82,12 @@ class Header:
 
 def read_header(path: str | os.PathLike[str]) -> Header:
     """The header of a VCF or BCF file. Raises InputError as `read_variants` does."""
-    with _open(pathlib.Path(path)) as file:
+    path = pathlib.Path(path)
+    with _open(path) as file, _in_utf8(path, lambda: "the header"):
         contigs = {str(name): contig.length or None for name, contig in file.header.contigs.items()}
         named = [line.get("assembly") for line in file.header.records if line.type == "CONTIG"]
         named += [line.value for line in file.header.records if line.key in ("assembly", "reference")]
-    return Header(pathlib.Path(path), contigs, next((name for name in named if name), ""))
+    return Header(path, contigs, next((name for name in named if name), ""))
 
 
 def read_variants(path: str | os.PathLike[str]) -> Iterator[Call]:
@@ -221,8 +222,8 @@ def _classify(position: int, reference: str, alternate: str) -> Status:
 
 
 def _calls(path: pathlib.Path) -> Iterator[Call]:
-    with _open(path) as file:
-        number = 0
+    number = 0
+    with _open(path) as file, _in_utf8(path, lambda: f"record {number + 1}"):
         while (record := _next(file, path, number)) is not None:
             reference, alternates = record.ref or ".", record.alts or (".",)
             chromosome, position, name = record.chrom, record.pos, record.id or ""
@@ -240,6 +241,14 @@ def _calls(path: pathlib.Path) -> Iterator[Call]:
                 raw = (chromosome, position, reference, alternate, name)
                 yield Call(number, alt, *raw, status, variant, detail, event)
             number += 1
+
+
+@contextlib.contextmanager
+def _in_utf8(path: pathlib.Path, place: Callable[[], str]) -> Iterator[None]:
+    try:
+        yield
+    except UnicodeDecodeError as error:
+        raise InputError(f"VCF file {path}: {place()} is no text in UTF-8 ({error}); mend it") from error
 
 
 def _next(file: pysam.VariantFile, path: pathlib.Path, number: int) -> pysam.VariantRecord | None:

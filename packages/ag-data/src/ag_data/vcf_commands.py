@@ -11,7 +11,7 @@ import typer
 if TYPE_CHECKING:
     from ag_data.variants import Call
 
-vcf = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
+vcf = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 INPUT = Annotated[pathlib.Path, typer.Argument(help="variants: .vcf, .vcf.gz or .bcf")]
 FASTA = Annotated[pathlib.Path, typer.Option(help="reference genome, plain or bgzip")]
 WINDOW = Annotated[int, typer.Option(min=2, help="input length of the model, in bp: alleles may have half of it")]

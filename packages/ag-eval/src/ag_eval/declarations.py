@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, TypeVar
 
 import pydantic
-import yaml
 from ag_core.errors import InputError
+from ag_data.yaml_file import read_yaml
 
 
 class Strict(pydantic.BaseModel):
@@ -49,13 +49,12 @@ def read_declaration(
     path = pathlib.Path(name)
     if not path.suffix:
         path = folder / f"{name}.yaml"
-    try:
-        return kind.model_validate(yaml.safe_load(path.read_text()))
-    except OSError as error:
+    if not path.exists():
         known = ", ".join(sorted(each.stem for each in folder.glob("*.yaml")))
-        raise InputError(f"{what} {name} cannot be read ({error.strerror}); there are {known}") from error
-    except yaml.YAMLError as error:
-        raise InputError(f"{what} {path} is not YAML: {error}") from error
+        raise InputError(f"{what} {name} cannot be read (no such file); there are {known}")
+    content, _ = read_yaml(path, what)
+    try:
+        return kind.model_validate(content)
     except pydantic.ValidationError as error:
         wrong = [f"{'.'.join(map(str, each['loc'])) or 'the file'}: {each['msg']}" for each in error.errors()]
         raise InputError(f"{what} {path}: {'; '.join(wrong)}") from error

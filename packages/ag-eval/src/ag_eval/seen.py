@@ -55,7 +55,7 @@ def lift(places: pd.DataFrame, chain: str | os.PathLike[str]) -> pd.DataFrame:
     """Where the first base of each place lies in the other assembly: one base, or Start -1 where it lies nowhere."""
     try:
         lifter = LiftOver(os.fspath(chain))
-    except (OSError, ValueError, EOFError) as error:
+    except Exception as error:  # pyliftover raises that itself
         raise InputError(f"chain {chain} cannot be read ({error}); expected UCSC's *.over.chain[.gz]") from error
     rows = []
     for name, start in zip(places["Chromosome"], places["Start"], strict=True):

@@ -1,6 +1,7 @@
 """Tables that evaluations read: parquet, feather or text, held against the digest that their manifest names."""
 
 import pathlib
+import zlib
 from typing import Any
 
 import pandas as pd
@@ -22,5 +23,5 @@ def open_table(path: pathlib.Path, manifest: TableManifest) -> Any:
         raise InputError(f"{path} has the digest {found[:12]}, expected {manifest.digest[:12]}: {manifest.obtain}")
     try:
         return READERS[suffix](path) if suffix in READERS else pd.read_csv(path, sep=SEPARATORS[suffix])
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, EOFError, zlib.error) as error:
         raise InputError(f"{path} cannot be read ({error}). How to get it: {manifest.obtain}") from error

@@ -91,7 +91,7 @@ def _read_delta(folder: pathlib.Path) -> tuple[ModelSpec, dict[str, str]]:
         spec, wanted = spec_from_json(about["spec"]), about["base"]
     except FileNotFoundError as error:
         raise InputError(f"{folder}: no {DELTA_FILE}; is this the folder of a delta?") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
         raise InputError(f"{folder / DELTA_FILE}: damaged or no description of a delta: {error!r}") from error
     path = folder / ARRAY_FILE
     if not path.exists() or digest(json.dumps(about, sort_keys=True).encode(), path) != expected:

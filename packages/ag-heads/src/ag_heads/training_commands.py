@@ -5,8 +5,8 @@ import pathlib
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-import yaml
 from ag_core.errors import InputError
+from ag_data.yaml_file import parse_yaml
 from rich.console import Console
 
 if TYPE_CHECKING:
@@ -144,10 +144,7 @@ def parse_changes(changes: list[str]) -> dict[str, Any]:
         key, sign, value = change.partition("=")
         if not sign or not key:
             raise InputError(f"--set {change}: expected key=value, as in optimiser.steps=100")
-        try:
-            found[key] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise InputError(f"--set {change}: {value!r} is not YAML") from error
+        found[key] = parse_yaml(value, f"--set {change}: {value!r}")
     return found
 
 

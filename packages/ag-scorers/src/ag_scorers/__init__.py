@@ -10,7 +10,7 @@ _NAMES = {
     "Result": "results",
     "ScorerResult": "results",
     "ScoringRun": "scoring_run",
-    "verify": "verify",
+    "verify": "verification",
     "Parity": "parity",
     # Scorers
     "CenterMaskScorer": "center_mask",

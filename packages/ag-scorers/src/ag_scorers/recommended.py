@@ -15,7 +15,6 @@ def _center(modality: str, width: int = 501, aggregation: str = "diff_log2_sum")
     return "center_mask", {"modality": modality, "width": width, "aggregation": aggregation}
 
 
-# Key -> plugin name and its options, in the reference's order (spec/scoring.md 2.9).
 RECOMMENDED: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "ATAC": _center("atac"),
     "CONTACT_MAPS": ("contact_map", {"modality": "contact_maps"}),
@@ -37,6 +36,7 @@ RECOMMENDED: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "CAGE_ACTIVE": _center("cage", aggregation="active_sum"),
     "PROCAP_ACTIVE": _center("procap", aggregation="active_sum"),
 }
+"""The recommended scorers: key -> plugin name and its options, in the reference's order (spec/scoring.md 2.9)."""
 # For intervals, without a variant (spec/scoring.md 3.1).
 RECOMMENDED_INTERVAL: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "RNA_SEQ": ("interval_gene_mask", {"modality": "rna_seq", "width": 200001, "aggregation": "mean"}),

@@ -24,12 +24,12 @@ _CALL = ("variant", "call")
 
 def zarr_provenance(path: pathlib.Path) -> dict[str, str]:
     """What made a store, from the root's attributes."""
-    return {name: text for name, text in zarr.open_group(path, mode="r").attrs.items() if isinstance(text, str)}
+    return {name: text for name, text in _open_zarr(path).attrs.items() if isinstance(text, str)}
 
 
 def sample_zarr(path: pathlib.Path, count: int, seed: int) -> list[SampledRow]:
     """Of all alleles, and all cells of all scorers."""
-    root = zarr.open_group(path, mode="r")
+    root = _open_zarr(path)
     scorers = [group for _, group in sorted(root.groups())]
     sizes = [_array(root, "status").shape[0], *(math.prod(_array(group, "score").shape) for group in scorers)]
     alleles, *cells = split_rows(choose_rows(sum(sizes), count, seed), sizes)
@@ -42,6 +42,10 @@ def sample_zarr(path: pathlib.Path, count: int, seed: int) -> list[SampledRow]:
         SampledRow({**_spell_out(variant), "status": status, **values}, call)
         for (call, values), variant, status in zip(rows, variants, statuses, strict=True)
     ]
+
+
+def _open_zarr(path: pathlib.Path) -> zarr.Group:
+    return zarr.open_group(path, mode="r", zarr_format=3)  # codecs of format 2 may run code
 
 
 def _array(group: zarr.Group, name: str) -> zarr.Array:

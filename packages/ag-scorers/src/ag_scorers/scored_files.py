@@ -26,6 +26,11 @@ READERS: dict[str, tuple[Kind, _Told, _Rows]] = {
 }
 
 
+# What the formats' libraries raise.
+_DAMAGE = (OSError, EOFError, zlib.error, LookupError, ValueError, TypeError, NotImplementedError, RecursionError)
+_DAMAGE += (MemoryError,)
+
+
 def sample_rows(path: pathlib.Path, count: int, seed: int) -> Sample:
     """What made an output, and `count` random rows of it in their order (all of them if there are no more).
 
@@ -44,5 +49,5 @@ def sample_rows(path: pathlib.Path, count: int, seed: int) -> Sample:
         return Sample(made_by, kind, rows(path, count, seed))
     except InputError:
         raise
-    except (OSError, EOFError, zlib.error, KeyError, ValueError) as error:  # what the formats' libraries raise
+    except _DAMAGE as error:
         raise InputError(f"{path} cannot be read ({error}); make it again") from error

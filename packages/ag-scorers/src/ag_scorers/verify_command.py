@@ -21,7 +21,7 @@ def verify(
     """Scores random rows of an output again and names the cause of any difference; exit code 1 if there is one."""
     import dataclasses
 
-    from ag_scorers.verify import verify as verify_output
+    from ag_scorers.verification import verify as verify_output
 
     found = verify_output(
         output, count, fasta=fasta, model=model, seed=seed, gtf=gtf, splice_sites=splice_sites, polya=polya

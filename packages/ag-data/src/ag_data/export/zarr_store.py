@@ -21,7 +21,15 @@ import zarr
 from ag_core.errors import InputError
 from zarr.codecs import ZstdCodec
 
-from ag_data.export.tree import VARIABLES, Block, as_coordinates
+from ag_data.export.tree import (
+    VARIABLES,
+    Block,
+    as_coordinates,
+    chromosomes_of,
+    interval_of,
+    leaves,
+    track_labels,
+)
 from ag_data.zarr_layout import LARGEST_HALF, chunk_and_shard, lock, sync, write_column, write_table
 
 FORMAT = 1
@@ -159,19 +167,40 @@ def open_predictions(path: str | os.PathLike[str]) -> xr.DataTree:
         raise InputError(
             f"{path} is no zarr store{hint or '; expected a folder made by `agenome predict -o NAME.zarr`'}"
         )
-    attrs: dict[str, Any] = zarr.open_group(path, mode="r").attrs.asdict()
+    try:
+        attrs: dict[str, Any] = zarr.open_group(path, mode="r", zarr_format=3).attrs.asdict()
+    except Exception as error:  # whatever json or zarr dislike
+        raise InputError(f"{path} is damaged: {path / 'zarr.json'} is not readable ({error}); make it again") from error
     if "format" not in attrs or "complete" not in attrs:
         raise InputError(f"{path} is a zarr store, but not one of predictions; open it with xarray.open_datatree")
-    if attrs["format"] > FORMAT:
+    if not isinstance(attrs["format"], int) or attrs["format"] > FORMAT:
         raise InputError(f"{path} has format {attrs['format']}, this ag-data reads up to {FORMAT}: upgrade ag-data")
     if not attrs["complete"]:
         raise InputError(f"{path} was not finished: run the same command again, or delete it")
-    return open_tree(path)
+    try:
+        tree = open_tree(path)
+        for _, _, dataset in leaves(tree):
+            _check_leaf(dataset, chromosomes_of(tree))
+    except Exception as error:  # whatever json, zarr, xarray and a codec dislike
+        raise InputError(f"{path} is damaged ({type(error).__name__}: {error}); make it again") from error
+    return tree
+
+
+def _check_leaf(dataset: xr.Dataset, chromosomes: Mapping[str, int]) -> None:
+    """Raises ValueError or KeyError for a leaf that does not say what it covers and what its tracks are."""
+    resolution = dataset.attrs["resolution"]
+    if type(resolution) is not int or not 1 <= resolution < 1 << 40:
+        raise ValueError(f"a resolution of {resolution!r}")
+    for attribute in ("interval", "region"):
+        if (interval := interval_of(dataset, attribute)).chromosome not in chromosomes:
+            raise ValueError(f"{interval}, on a chromosome without a length")
+    track_labels(dataset)
 
 
 def open_tree(path: pathlib.Path) -> xr.DataTree:
     """As `open_predictions`, of a store that may not be complete."""
-    groups = xr.open_groups(path, engine="zarr", consolidated=False, chunks=None)
+    # Format 3 alone: codecs of format 2 may run code.
+    groups = xr.open_groups(path, engine="zarr", consolidated=False, chunks=None, zarr_format=3)
     datasets = {}
     for name, dataset in groups.items():
         parent = groups.get(str(pathlib.PurePosixPath(name).parent))

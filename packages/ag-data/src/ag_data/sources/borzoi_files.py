@@ -11,7 +11,6 @@ import collections
 import os
 import pathlib
 import re
-import zipfile
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -20,6 +19,7 @@ from ag_core.errors import InputError
 from jaxtyping import Float, UInt8
 
 from ag_data.files import check_file
+from ag_data.npz import read_npz
 from ag_data.sources.tensor_proto import parse_example
 from ag_data.sources.tfrecord import read_records
 
@@ -165,11 +165,8 @@ def _read_npz(
     path: pathlib.Path, bins: int
 ) -> Iterator[tuple[UInt8[np.ndarray, " base"], Float[np.ndarray, "bin target"]]]:
     check_file(path, "file of windows")
-    try:
-        with path.open("rb") as opened, np.load(opened) as file:
-            sequences, targets = file["seq"], file["target"]
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path} is no .npz with seq and target ({error}); make it again") from error
+    file = read_npz(path, "file of windows (.npz with seq and target)", only=("seq", "target"))
+    sequences, targets = file["seq"], file["target"]
     if sequences.ndim != 2 or targets.ndim != 3 or len(sequences) != len(targets) or targets.shape[1] != bins:
         shapes = f"seq {sequences.shape}, target {targets.shape}"
         raise InputError(f"{path} has {shapes}; expected [window, base] and [window, {bins} bins, target]")

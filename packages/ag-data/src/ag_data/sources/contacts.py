@@ -175,6 +175,8 @@ class AbstractContacts(AbstractSource):
         step, reach = (max(1, size * self._work // self.native) for size in (_BLOCK, self._reach))
         for first in range(0, count, step):
             for row, column, contacts in self._pixels(chromosome, first, min(first + step, count), reach):
+                if not len(row):  # far from all contacts; the sums below take as long as there are bins
+                    continue
                 contacts = contacts * (column - row < reach)
                 coverage += np.bincount(row, contacts, count) + np.bincount(column, contacts * (row != column), count)
         least = self._settings.min_coverage * np.median(coverage[coverage > 0]) if coverage.any() else 0

@@ -1,5 +1,6 @@
 """Contact maps of cooler: .cool and one resolution of .mcool."""
 
+import contextlib
 import os
 import pathlib
 from collections.abc import Iterator, Mapping
@@ -44,11 +45,12 @@ class CoolSource(AbstractContacts):
     ):
         file, _, group = os.fspath(path).partition("::")
         check_file(file, "contact map")
-        try:
+        self._path = path
+        with _readable(path):
             group = f"/{group.strip('/')}" if group else _choose(file, resolution)
             self._cooler = cooler.Cooler(f"{file}::{group}")
-        except (OSError, KeyError) as error:
-            raise InputError(f"contact map {path} cannot be read as a cooler ({error}); make it again") from error
+            columns, sizes = self._cooler.bins().columns, self._cooler.chromsizes
+            self._lengths = {str(name): int(length) for name, length in sizes.items()}
         size = self._cooler.binsize
         if size is None or self._cooler.storage_mode != "symmetric-upper":
             raise InputError(
@@ -56,7 +58,6 @@ class CoolSource(AbstractContacts):
             )
         if resolution is not None and size != resolution:
             raise InputError(f"contact map {path} has bins of {size:,} bp, not {resolution:,}; leave out `resolution`")
-        columns = self._cooler.bins().columns
         if balance is True or balance == "auto":
             self._column = "weight" if balance is True or "weight" in columns else None
         else:
@@ -66,8 +67,6 @@ class CoolSource(AbstractContacts):
                 f"contact map {path} has no weights {self._column!r}; its bins have {', '.join(columns)}: run "
                 "`cooler balance`, name another column, or set balance to false"
             )
-        sizes = self._cooler.chromsizes
-        self._lengths = {str(name): int(length) for name, length in sizes.items()}
         super().__init__(
             track_name(pathlib.Path(file)), int(size), ContactSettings(offsets, pseudo, min_coverage, smooth)
         )
@@ -81,22 +80,24 @@ class CoolSource(AbstractContacts):
         return self._lengths
 
     def _bins(self, chromosome: str) -> int:
-        first, last = self._cooler.extent(chromosome)
-        return int(last - first)
+        with _readable(self._path):
+            first, last = self._cooler.extent(chromosome)
+            return int(last - first)
 
     def _weights(self, chromosome: str) -> Float[np.ndarray, " bin"] | None:
         if self._column is None:
             return None
-        table = self._cooler.bins().fetch(chromosome)
-        assert isinstance(table, pd.DataFrame)
-        weights = table[self._column].to_numpy(np.float64)
+        with _readable(self._path):
+            table = self._cooler.bins().fetch(chromosome)
+            assert isinstance(table, pd.DataFrame)
+            weights = table[self._column].to_numpy(np.float64)
         with np.errstate(divide="ignore"):
             weights = 1 / weights if self._column in _DIVISIVE else weights
         return np.where(np.isfinite(weights) & (weights > 0), weights, np.nan)
 
     def _pixels(self, chromosome: str, first: int, last: int, reach: int) -> Iterator[Pixels]:
-        start, end = (int(edge) for edge in self._cooler.extent(chromosome))
-        with h5py.File(self._cooler.filename, "r") as file:
+        with _readable(self._path), h5py.File(self._cooler.filename, "r") as file:
+            start, end = (int(edge) for edge in self._cooler.extent(chromosome))
             group: Any = file[self._cooler.root]
             bounds = group["indexes/bin1_offset"][start + first : start + last + 1]
             for place in range(int(bounds[0]), int(bounds[-1]), _PIECE):
@@ -105,6 +106,19 @@ class CoolSource(AbstractContacts):
                 # Pairs of two chromosomes, and those beyond the band
                 kept = column < min(end, start + last + reach)
                 yield Pixels(row[kept] - start, column[kept] - start, count[kept].astype(np.float64))
+
+
+@contextlib.contextmanager
+def _readable(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Says that a file is damaged, whatever HDF5 and cooler raise for it."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(
+            f"contact map {path} cannot be read as a cooler ({type(error).__name__}: {error}); make it again"
+        ) from error
 
 
 def choose_resolution(resolutions: list[int]) -> int:

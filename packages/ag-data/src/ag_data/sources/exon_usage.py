@@ -55,7 +55,7 @@ class ExonUsageSource(AbstractSource):
         self.tissues = list(tissues) if tissues is not None else _numbers(table)
         if missing := [name for name in self.tissues if name not in table] or (not self.tissues and ["of fractions"]):
             raise InputError(f"table of exons {path} has no column {', '.join(missing)}")
-        values = table[self.tissues].to_numpy(np.float32)
+        values = table[self.tissues].to_numpy(np.float32, copy=True)
         with np.errstate(invalid="ignore"):
             wrong = np.flatnonzero(((values < 0) | (values > 1)).any(axis=1))
         if len(wrong):
@@ -94,7 +94,7 @@ def _numbers(table: pd.DataFrame) -> list[str]:
 
 def _expressed(genes: np.ndarray, values: Float[np.ndarray, "exon tissue"]) -> np.ndarray:
     """Whether any exon of the same gene is included, for each exon and tissue."""
-    codes, names = pd.factorize(genes)
+    codes, names = pd.factorize(genes, use_na_sentinel=False)
     seen = np.zeros((len(names), values.shape[1]), bool)
     np.logical_or.at(seen, codes, values > 0)
     return seen[codes]

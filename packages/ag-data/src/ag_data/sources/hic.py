@@ -1,7 +1,9 @@
 """Contact maps of juicer: one resolution of a .hic file."""
 
+import mmap
 import os
 import pathlib
+import struct
 from collections.abc import Iterator, Mapping
 
 import hictkpy
@@ -14,6 +16,8 @@ from ag_data.sources.contacts import AbstractContacts, ContactSettings, Pixels
 from ag_data.sources.cool import choose_resolution
 from ag_data.sources.values import track_name
 
+# What hictkpy raises for damaged files.
+_DAMAGE = (RuntimeError, MemoryError, ValueError, OverflowError, LookupError, struct.error)
 _BALANCED = ("KR", "SCALE")  # normalisations that make all bins equal, the likeliest first
 
 
@@ -41,6 +45,7 @@ class HicSource(AbstractContacts):
         if not hictkpy.is_hic(path):
             raise InputError(f"contact map {path} is no .hic file; expected one made by juicer or hictk")
         try:
+            _check_head(pathlib.Path(path))
             sizes = [int(size) for size in hictkpy.MultiResFile(path).resolutions()]
             if resolution is not None and resolution not in sizes:
                 known = ", ".join(map(str, sorted(sizes)))
@@ -66,7 +71,9 @@ class HicSource(AbstractContacts):
                 if balance != "auto" or np.isfinite(vector).any():
                     self._name_of_weights, self._vector = str(name), vector
                     break
-        except RuntimeError as error:
+        except InputError:
+            raise
+        except _DAMAGE as error:
             raise InputError(f"contact map {path} cannot be read ({error}); make or download it again") from error
         if balance is True and self._vector is None:
             raise InputError(f"contact map {path} has neither KR nor SCALE at {native:,} bp; set balance to false")
@@ -95,9 +102,35 @@ class HicSource(AbstractContacts):
         rows, columns = (f"{chromosome}\t{first * size}\t{min(end * size, length)}" for end in (last, last + reach))
         try:
             table = self._file.fetch(rows, columns, count_type="float64", query_type="BED").to_df()
-        except RuntimeError as error:
+        except _DAMAGE as error:
             raise InputError(
                 f"contact map {self._path} cannot be read at {chromosome} ({error}); make or download it again"
             ) from error
         row, column = (table[name].to_numpy() - start for name in ("bin1_id", "bin2_id"))
         yield Pixels(row, column, table["count"].to_numpy())
+
+
+def _check_head(path: pathlib.Path) -> None:
+    """Raises ValueError for counts that the file is too short for: hictk would go on for all of them.
+
+    Source: https://github.com/aidenlab/hic-format/blob/master/HiCFormatV9.md
+    """
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+
+        def after_text(at: int) -> int:
+            if (end := data.find(b"\0", at)) < 0:
+                raise ValueError("its head has no end")
+            return end + 1
+
+        def number(at: int, least: int) -> int:
+            found = struct.unpack_from("<i", data, at)[0]
+            if not 0 <= found * least <= len(data):
+                raise ValueError(f"its head counts {found:,} entries, in {len(data):,} bytes")
+            return found
+
+        version = struct.unpack_from("<i", data, 4)[0]
+        at = after_text(16) + (16 if version > 8 else 0)
+        attributes, at = number(at, 2), at + 4
+        for _ in range(2 * attributes):
+            at = after_text(at)
+        number(at, 6)  # chromosomes

@@ -73,7 +73,7 @@ def _bed(fields: list[str]) -> _Junction:
 
 
 def _checked(name: str, start: int, end: int, strand: str, reads: float, multi: float, overhang: int) -> _Junction:
-    if not 0 <= start < end:
+    if not 0 <= start < end < 1 << 62:
         raise ValueError(f"the intron [{start}, {end}) is empty or before the chromosome")
     if not (0 <= reads < np.inf and 0 <= multi < np.inf):
         raise ValueError("the number of reads is negative or no number")

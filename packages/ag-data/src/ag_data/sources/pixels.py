@@ -8,7 +8,6 @@
 
 import os
 import pathlib
-import zipfile
 from collections.abc import Iterator, Mapping
 
 import numpy as np
@@ -17,7 +16,8 @@ from ag_core.errors import InputError
 from jaxtyping import Float
 
 from ag_data.files import check_file
-from ag_data.place_table import SUFFIXES
+from ag_data.npz import read_npz
+from ag_data.place_table import SUFFIXES, check_header
 from ag_data.sources.contacts import AbstractContacts, ContactSettings, Pixels
 from ag_data.sources.values import track_name
 
@@ -93,16 +93,22 @@ class PixelsSource(AbstractContacts):
 
 
 def _read_npz(path: pathlib.Path, resolution: int | None) -> tuple[pd.DataFrame, int]:
-    try:
-        with path.open("rb") as opened, np.load(opened) as file:
-            arrays = {name: file[name] for name in file.files}
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise InputError(f"table of contacts {path} cannot be read ({error}); make it again") from error
+    arrays = read_npz(path, "table of contacts")
     if not {"binsize", "chrom"} <= set(arrays) or not ({"bin1", "bin2", "count"} <= set(arrays) or "matrix" in arrays):
         raise InputError(
             f"table of contacts {path} has the arrays {', '.join(arrays)}; expected binsize, chrom, and either bin1, "
             "bin2, count or matrix, pos"
         )
+    if arrays["binsize"].shape or arrays["binsize"].dtype.kind not in "iu" or arrays["binsize"] < 1:
+        raise InputError(f"table of contacts {path}: binsize is {arrays['binsize']}; expected a number of bp")
+    ranks = {"bin1": 1, "bin2": 1, "count": 1, "pos": 1, "matrix": 2}
+    for key in set(ranks) & set(arrays):
+        kinds = "iuf" if key in ("count", "matrix") else "iu"
+        if arrays[key].ndim != ranks[key] or arrays[key].dtype.kind not in kinds:
+            raise InputError(
+                f"table of contacts {path}: {key} is {arrays[key].dtype} of shape {arrays[key].shape}; expected "
+                f"numbers in {ranks[key]} dimensions"
+            )
     size, name = int(arrays["binsize"]), str(arrays["chrom"])
     if "matrix" in arrays:
         matrix, position = arrays["matrix"], arrays.get("pos")
@@ -136,6 +142,7 @@ def _read_table(path: pathlib.Path, resolution: int | None) -> tuple[pd.DataFram
             table = pd.read_parquet(path)
         elif path.name.endswith(SUFFIXES) and path.suffix != ".feather":
             separator = "," if plain.suffix == ".csv" else "\t"
+            check_header(path, "table of contacts", separator)
             head = pd.read_csv(path, sep=separator, nrows=1, header=None, dtype=str)
             named = "chrom1" in head.iloc[0].tolist()
             table = pd.read_csv(
@@ -150,13 +157,20 @@ def _read_table(path: pathlib.Path, resolution: int | None) -> tuple[pd.DataFram
     if missing := [column for column in COLUMNS if column not in table]:
         raise InputError(f"table of contacts {path} has no column {', '.join(missing)}; expected {', '.join(COLUMNS)}")
     numbers = table.loc[:, [column for column in COLUMNS if not column.startswith("chrom")]]
-    numbers = numbers.apply(pd.to_numeric, errors="coerce")
-    wrong = np.flatnonzero(numbers.isna().any(axis=1).to_numpy() | (numbers.iloc[:, :4] < 0).any(axis=1).to_numpy())
+    try:
+        numbers = numbers.apply(pd.to_numeric, errors="coerce").astype(np.float64)
+    except OverflowError as error:
+        raise InputError(f"table of contacts {path} holds a number that is too large; mend it") from error
+    places = numbers.iloc[:, :4]
+    fits = numbers.notna().all(axis=1) & (places >= 0).all(axis=1) & (places < 1 << 33).all(axis=1)
+    wrong = np.flatnonzero(~fits.to_numpy())
     if len(wrong):
         raise InputError(f"table of contacts {path}: entry {wrong[0] + 1} is not made of numbers from 0 on")
     widths = np.concatenate([numbers[f"end{side}"] - numbers[f"start{side}"] for side in "12"])
     size = int(resolution or widths.max(initial=0))  # the last bin of a chromosome is shorter
-    wrong = np.flatnonzero(((numbers[["start1", "start2"]] % max(size, 1) != 0).any(axis=1)).to_numpy())
+    on_grid = (numbers[["start1", "start2"]] % max(size, 1) == 0).all(axis=1)
+    on_grid &= (numbers["end1"] > numbers["start1"]) & (numbers["end2"] > numbers["start2"])
+    wrong = np.flatnonzero(~on_grid.to_numpy())
     if size < 1 or widths.max() > size or len(wrong):
         entry = int(wrong[0]) if len(wrong) else 0
         raise InputError(f"table of contacts {path}: entry {entry + 1} does not lie on a grid of {size:,} bp")

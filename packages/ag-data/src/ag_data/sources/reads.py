@@ -106,7 +106,7 @@ class ReadFile:
                 self._file = pysam.AlignmentFile(str(path), "r", format_options=[_FIELDS])
             indexed = self._file.has_index()
             whole = not self._file.is_cram or _has_end(path)
-        except (OSError, ValueError, AttributeError) as error:
+        except (OSError, ValueError, AttributeError, NotImplementedError) as error:
             raise InputError(
                 f"{path} is no BAM or CRAM file, or not a whole one ({error}); check the path, or download it again"
             ) from error

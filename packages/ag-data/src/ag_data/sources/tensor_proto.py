@@ -16,6 +16,8 @@ from jaxtyping import Shaped
 
 _Field = descriptor_pb2.FieldDescriptorProto
 _PACKAGE = "ag_data.tensorflow"
+# Values of a tensor: a message of a few bytes can stand for any number of them.
+_MOST = 1 << 30
 
 # Number of a type in TensorProto: numpy's type, and the field that lists its values one by one.
 DTYPES: dict[int, tuple[np.dtype, str]] = {
@@ -122,16 +124,21 @@ def parse_tensor(data: bytes, source: str) -> Shaped[np.ndarray, "..."]:
     dtype, field = DTYPES[tensor.dtype]
     shape = tuple(dim.size for dim in tensor.tensor_shape.dim)
     count = math.prod(shape)
+    if min(shape, default=0) < 0 or count > _MOST:
+        raise InputError(f"{source} has the shape {shape}; expected sizes from 0 on, and at most {_MOST:,} values")
     if tensor.tensor_content:
         if len(tensor.tensor_content) != count * dtype.itemsize:
             raise InputError(f"{source} has {len(tensor.tensor_content)} bytes; expected {dtype} of shape {shape}")
         return np.frombuffer(tensor.tensor_content, dtype.newbyteorder("<")).reshape(shape)
     listed = getattr(tensor, field)
-    if len(listed) > count or min(shape, default=0) < 0:
+    if len(listed) > count:
         raise InputError(f"{source} lists {len(listed)} values; expected at most {count}, of shape {shape}")
     # A half is listed as its bits.
+    try:
+        full = np.zeros(count, dtype)
+    except MemoryError as error:
+        raise InputError(f"{source} has the shape {shape}, which does not fit into memory") from error
     values = np.array(listed, np.uint16).view(dtype) if field == "half_val" else np.array(listed, dtype)
-    full = np.zeros(count, dtype)
     full[: len(values)] = values
     if len(values):
         full[len(values) :] = values[-1]

@@ -89,6 +89,8 @@ class Table:
         self, text: bytes, columns: Mapping[str, Column], lines: Int[np.ndarray, " record"] | None = None
     ) -> Records:
         """Records from lines of text; without `lines` they are taken from somewhere in the file."""
+        if b"\r" in text and re.search(rb"\r(?!\n)", text):  # which would count as an end of line
+            raise InputError(f"{self.label} has a carriage return within a line; convert it: tr '\\r' '\\n'")
         if self.blanks:
             text = re.sub(rb"(?m)^[ \t]+|[ \t]+\r?$", b"", text)
             text = re.sub(rb"[ \t]+", b"\t", text)
@@ -168,7 +170,7 @@ class Table:
         error: pa.ArrowInvalid,
     ) -> None:
         """Raises InputError for the first line that is wrong."""
-        for row, line in enumerate(text.splitlines()):
+        for row, line in enumerate(text.removesuffix(b"\n").split(b"\n")):
             fields = line.split(b"\t")
             where = f"{self.label}, {'a record' if lines is None else f'line {lines[row]}'}"
             if len(fields) != self.width:

@@ -1,12 +1,11 @@
 """A VCF with its records mended: one record for each alternate allele, sorted, none lost."""
 
 import collections
-import contextlib
 import heapq
 import itertools
+import json
 import os
 import pathlib
-import pickle
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, BinaryIO
@@ -68,7 +67,7 @@ def write_repaired(
         kinds = {match[1]: match[2] for line in header if (match := _DEFINED.match(line))}
 
         def records() -> Iterator[_Record]:
-            for call, columns in _in_step(progress(calls), lines):
+            for call, columns in _in_step(progress(calls), lines, source):
                 statuses[call.status] += 1
                 repairs.update(call.repairs)
                 name = fasta.find_chromosome(call.chromosome) or call.chromosome
@@ -92,9 +91,8 @@ def sort_records(records: Iterable[_Record], folder: pathlib.Path, size: int = 2
     runs = []
     for number, batch in enumerate(_batches(records, size)):
         path = folder / f"run{number}"
-        with path.open("wb") as file:
-            for record in sorted(batch):
-                pickle.dump(record, file)
+        with path.open("w", encoding="ascii") as file:
+            file.writelines(f"{json.dumps(record)}\n" for record in sorted(batch))
         runs.append(path)
     return heapq.merge(*map(_read_run, runs))
 
@@ -106,23 +104,27 @@ def _batches(records: Iterable[_Record], size: int) -> Iterator[list[_Record]]:
 
 
 def _read_run(path: pathlib.Path) -> Iterator[_Record]:
-    with path.open("rb") as file, contextlib.suppress(EOFError):
-        while True:
-            yield pickle.load(file)
+    with path.open(encoding="ascii") as file:
+        for line in file:
+            chromosome, position, record, alt, text = json.loads(line)
+            yield chromosome, position, record, alt, text
 
 
 def _create(path: pathlib.Path) -> BinaryIO | pysam.BGZFile:
     return pysam.BGZFile(os.fspath(path), "wb", None) if path.suffix == ".gz" else path.open("wb")
 
 
-def _in_step(calls: Iterable[Call], lines: Iterator[str]) -> Iterator[tuple[Call, list[str]]]:
+def _in_step(calls: Iterable[Call], lines: Iterator[str], source: pathlib.Path) -> Iterator[tuple[Call, list[str]]]:
     """Each call with the columns of its record."""
     number, columns = -1, []
     for call in calls:
         while number < call.record:
-            columns, number = next(lines).split("\t", 8), number + 1
+            columns, number = next(lines, "").split("\t", 8), number + 1
         if columns[:2] != [call.chromosome, str(call.position)]:
-            raise ValueError(f"record {number} is at {':'.join(columns[:2])} and was read as {call}")
+            raise InputError(
+                f"VCF file {source}: record {number + 1} is at {':'.join(columns[:2])!r}, and htslib reads it as "
+                f"{call}; mend the line (bcftools view)"
+            )
         yield call, columns
 
 

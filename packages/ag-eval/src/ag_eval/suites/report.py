@@ -4,6 +4,7 @@ import base64
 import html
 import pathlib
 import re
+import urllib.parse
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -196,11 +197,16 @@ def to_html(text: str, title: str, folder: pathlib.Path) -> str:
     """Markdown as one page, with the pictures it names (relative to `folder`) inside."""
     body = MarkdownIt("commonmark", {"html": False}).enable("table").render(text)
 
+    figures = {f"figures/{path.name}": path for path in (folder / "figures").glob("*.png")}
+
     def inside(match: re.Match[str]) -> str:
-        picture = base64.b64encode((folder / html.unescape(match[1])).read_bytes()).decode()
+        path = figures.get(urllib.parse.unquote(html.unescape(match[1])))
+        if path is None:  # a name in the results that looks like a picture must not fetch another file
+            return 'src=""'
+        picture = base64.b64encode(path.read_bytes()).decode()
         return f'src="data:image/png;base64,{picture}"'
 
-    body = re.sub(r'src="(figures/[^"]+)"', inside, body)
+    body = re.sub(r'src="([^"]*)"', inside, body)
     head = (
         f"<meta charset='utf-8'><meta name='viewport' content='width=device-width'><title>{html.escape(title)}</title>"
     )

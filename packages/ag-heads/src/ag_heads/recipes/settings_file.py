@@ -9,6 +9,7 @@ from typing import Any, get_args
 import pydantic
 import yaml
 from ag_core.errors import InputError
+from ag_data.yaml_file import read_yaml
 
 from ag_heads.recipes.settings import Settings
 
@@ -19,18 +20,12 @@ def read_settings(path: str | os.PathLike[str], overrides: Mapping[str, Any] | N
     Raises InputError that names file, line and closest known key for everything that is wrong.
     """
     path = pathlib.Path(path)
-    try:
-        text = path.read_text()
-        content, nodes = yaml.safe_load(text), yaml.compose(text, Loader=yaml.SafeLoader)
-    except OSError as error:
-        raise InputError(f"settings {path} cannot be read ({error.strerror}); check the path") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"settings {path} is not YAML: {error}") from error
+    content, text = read_yaml(path, "settings")
     if not isinstance(content, dict):
         raise InputError(f"settings {path} holds {type(content).__name__}; expected keys such as name, model, data")
     for key, value in (overrides or {}).items():
         replace_setting(content, key, value)
-    return check_settings(content, what=str(path), folder=path.parent, nodes=nodes)
+    return check_settings(content, what=str(path), folder=path.parent, nodes=yaml.compose(text, Loader=yaml.SafeLoader))
 
 
 def check_settings(

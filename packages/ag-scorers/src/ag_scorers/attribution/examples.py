@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 from ag_core.errors import InputError
+from ag_data.npz import read_npz
 from jaxtyping import Float, Int8
 
 from ag_scorers.attribution.api import find_leaves
@@ -63,19 +64,12 @@ def write_examples(path: str | os.PathLike[str], examples: Examples, attrs: dict
 def read_examples(path: str | os.PathLike[str]) -> Examples:
     """Reads what `write_examples` wrote, or any `.npz` with its three arrays. Raises InputError."""
     path = pathlib.Path(path)
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            if missing := [name for name in _ARRAYS if name not in file]:
-                raise InputError(f"{path} has no {', '.join(missing)}; expected an .npz of `agenome attribute`")
-            sequences, contributions, hypothetical = (file[name] for name in _ARRAYS)
-            count = len(sequences)
-            names, intervals = (
-                file[name].tolist() if name in file else [""] * count for name in ("names", "intervals")
-            )
-    except InputError:
-        raise
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"{path} cannot be read as .npz ({error}); expected one of `agenome attribute`") from error
+    file = read_npz(path, ".npz of attributions", "expected one of `agenome attribute`")
+    if missing := [name for name in _ARRAYS if name not in file]:
+        raise InputError(f"{path} has no {', '.join(missing)}; expected an .npz of `agenome attribute`")
+    sequences, contributions, hypothetical = (file[name] for name in _ARRAYS)
+    count = len(sequences) if sequences.ndim else 0
+    names, intervals = (file[name].tolist() if name in file else [""] * count for name in ("names", "intervals"))
     return make_examples(sequences, contributions, hypothetical, names, intervals, source=str(path))
 
 

@@ -13,6 +13,7 @@ any expression, and what is added to it before (0.001).
 """
 
 import dataclasses
+import math
 import re
 from typing import NoReturn
 
@@ -35,7 +36,8 @@ from ag_scorers.attribution.expression import (
 _NUMBER = re.compile(r"\d+(?:\.\d*)?(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?")
 _NAME = re.compile(r"[A-Za-z][\w]*(?:-[A-Za-z]\w*)?")  # RNA-seq is how people write rna_seq
 _QUERY = re.compile(r"""\[((?:"[^"]*"|'[^']*'|[^\]"'])*)\]""")
-_PLACE = re.compile(r"([^\s:()+@,]+):([\d,]*\d)-([\d,]*\d)(?::([-+.]))?(?![\w:])")
+# Numbers of places have up to 24 signs: Python refuses to read thousands of digits.
+_PLACE = re.compile(r"([^\s:()+@,]+):([\d,]{0,23}\d)-([\d,]{0,23}\d)(?::([-+.]))?(?![\w:])")
 _GENE = re.compile(r"""gene\s+(?:"([^"]+)"|([\w.-]*\w))""", re.IGNORECASE)
 _REGION = re.compile(r"region\b", re.IGNORECASE)
 _EXPECTED = (
@@ -46,7 +48,10 @@ _LOGS = {"log": "e", "log2": "2"}
 
 def parse_target(text: str) -> Expression:
     """Reads the text of a target (see the module). Raises InputError that points at the place."""
-    return _Parser(text).whole()
+    try:
+        return _Parser(text).whole()
+    except RecursionError:
+        raise InputError(f"the target is nested too deep: {text[:80]} ...; write it flatter") from None
 
 
 class _Parser:
@@ -97,10 +102,18 @@ class _Parser:
         return terms[0][1] if len(terms) == 1 and terms[0][0] == 1 else Sum(tuple(terms))
 
     def term(self, sign: float) -> tuple[float, Expression]:
-        if number := self.match(_NUMBER):
+        if (number := self.number()) is not None:
             self.need("*")
-            sign *= float(number[0])
+            sign *= number
         return sign, self.factor()
+
+    def number(self) -> float | None:
+        start, found = self.at, self.match(_NUMBER)
+        if found is None:
+            return None
+        if not math.isfinite(float(found[0])):
+            self.fail("the number is too large", start)
+        return float(found[0])
 
     def factor(self) -> Expression:
         if self.take("("):
@@ -117,12 +130,12 @@ class _Parser:
             self.need("(")
             inner, pseudocount = self.sum(), None
             if self.take(","):
-                pseudocount = self.match(_NUMBER)
+                pseudocount = self.number()
                 if pseudocount is None:
                     self.fail("a number is missing")
             self.need(")")
             made = Logarithm(inner, _LOGS[word])
-            return made if pseudocount is None else dataclasses.replace(made, pseudocount=float(pseudocount[0]))
+            return made if pseudocount is None else dataclasses.replace(made, pseudocount=pseudocount)
         if word not in list(Aggregation):
             known = ", ".join([*Aggregation, *_LOGS])
             self.fail(f"{name[0]!r} is no function; known: {known}", start)

@@ -18,6 +18,7 @@ from ag_scorers.browser.arcs import Arcs, write_arcs
 from ag_scorers.browser.choice import JUNCTIONS, TRACKS, choose, fit_query, of_dims, with_differences
 
 MOST_TRACKS = 50
+_TOLD = ("modality", "name", "strand", "allele")  # of each bigWig
 _ASSEMBLIES = {"human": "hg38", "mouse": "mm10"}
 
 
@@ -121,7 +122,9 @@ def _from_folder(
     source: pathlib.Path, folder: pathlib.Path, outputs: Iterable[str], tracks: str, assembly: str
 ) -> Collection:
     """Of a folder that `agenome predict -o NAME` made. It says no regions, so they are where values are."""
-    table: dict[str, dict[str, Any]] = json.loads((source / TABLE).read_text())
+    table = _read_table(source / TABLE)
+    if elsewhere := [name for name in table if pathlib.PurePath(name).name != name]:
+        raise InputError(f"{source / TABLE} names {elsewhere[0]!r}, which is not in its folder; do not trust it")
     if not table or not all(name.endswith(".bw") and (source / name).is_file() for name in table):
         raise InputError(f"{source} lacks bigWigs that its {TABLE} names; make it again with `agenome predict -o NAME`")
     groups: dict[str, list[str]] = {}
@@ -142,6 +145,20 @@ def _from_folder(
         with pybigtools.open(str(folder / name)) as file:
             lengths |= {chromosome: int(length) for chromosome, length in file.chroms().items()}
     return Collection(folder, signals, [], _filled(folder / names[0]), lengths, assembly=assembly)
+
+
+def _read_table(path: pathlib.Path) -> dict[str, dict[str, Any]]:
+    """What is said of each bigWig. Raises InputError."""
+    try:
+        table = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} is damaged ({error}); make it again with `agenome predict -o NAME`") from error
+    for name, about in table.items() if isinstance(table, dict) else [("the file", table)]:
+        if not isinstance(about, dict) or not all(isinstance(about.get(key), str) for key in _TOLD):
+            raise InputError(
+                f"{path}: {name} lacks {', '.join(_TOLD)}, as text; make it again with `agenome predict -o NAME`"
+            )
+    return table
 
 
 def _as_table(rows: list[dict[str, Any]]) -> xr.Dataset:

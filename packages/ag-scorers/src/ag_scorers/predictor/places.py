@@ -18,6 +18,7 @@ import gzip
 import os
 import pathlib
 import re
+import zlib
 from collections.abc import Callable, Iterator
 
 import pysam
@@ -141,7 +142,8 @@ def _named(places: Iterator[Place]) -> list[Place]:
     result, taken = [], set()
     for place in places:
         region = place.region
-        name = re.sub(r"[/\\\s]+", "_", place.name) or f"{region.chromosome}_{region.start + 1}_{region.end}"
+        name = place.name or f"{region.chromosome}_{region.start + 1}_{region.end}"
+        name = re.sub(r"[/\\\s]+", "_", name)
         name = f"_{name}" if name.startswith((".", "_")) else name
         unique, number = name, 2
         while unique in taken:
@@ -265,28 +267,35 @@ def _read_sequences(path: pathlib.Path) -> Iterator[tuple[str, str]]:
         raise InputError(f"{path} has no sequence; expected lines that begin with '>' and bases below")
 
 
+def _lines(path: pathlib.Path, packed: bool) -> Iterator[str]:
+    try:
+        with gzip.open(path, "rt") if packed else path.open() as file:
+            yield from file
+    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
+        raise InputError(f"{path} cannot be read as BED ({error}); make it again") from error
+
+
 def _read_bed(path: pathlib.Path) -> Iterator[Interval]:
     """Regions of a BED file, plain or gzip: 3 columns at least, name in the 4th and strand in the 6th."""
     packed = check_file(path, "BED file") is not Compression.NONE
     count = 0
-    with gzip.open(path, "rt") if packed else path.open() as file:
-        for number, line in enumerate(file, 1):
-            fields = line.split("\t") if "\t" in line else line.split()
-            fields = [field.strip() for field in fields]
-            if not line.strip() or line.startswith("#") or fields[0] in ("track", "browser"):
-                continue
-            strand = fields[5] if len(fields) > 5 else "."
-            name = fields[3] if len(fields) > 3 and fields[3] != "." else ""
-            try:
-                region = Interval(fields[0], int(fields[1]), int(fields[2]), strand, name)
-            except (IndexError, ValueError) as error:
-                raise InputError(
-                    f"{path}, line {number}: {line.strip()!r} is no BED region ({error}); expected chromosome, start "
-                    "and end (0-based, end not included), and strand + - or . if there are six columns"
-                ) from error
-            if region.width == 0:
-                raise InputError(f"{path}, line {number}: the region is empty; end must be larger than start")
-            count += 1
-            yield region
+    for number, line in enumerate(_lines(path, packed), 1):
+        fields = line.split("\t") if "\t" in line else line.split()
+        fields = [field.strip() for field in fields]
+        if not line.strip() or line.startswith("#") or fields[0] in ("track", "browser"):
+            continue
+        strand = fields[5] if len(fields) > 5 else "."
+        name = fields[3] if len(fields) > 3 and fields[3] != "." else ""
+        try:
+            region = Interval(fields[0], int(fields[1]), int(fields[2]), strand, name)
+        except (IndexError, ValueError) as error:
+            raise InputError(
+                f"{path}, line {number}: {line.strip()!r} is no BED region ({error}); expected chromosome, start "
+                "and end (0-based, end not included), and strand + - or . if there are six columns"
+            ) from error
+        if region.width == 0:
+            raise InputError(f"{path}, line {number}: the region is empty; end must be larger than start")
+        count += 1
+        yield region
     if not count:
         raise InputError(f"{path} has no region; expected lines with chromosome, start and end")
