@@ -258,6 +258,7 @@ import os, sys
 os.chdir({str(ROOT)!r})
 sys.path.insert(0, {str(ROOT / "examples")!r})
 import gallery
+from gallery import coding_parts
 data = gallery.Data()
 """
 
