@@ -1,4 +1,4 @@
-"""Connections to clusters: an address, processes on this machine, or jobs of Slurm (and PBS) through dask-jobqueue."""
+"""Connections to clusters: an address, processes on this machine, or jobs of Slurm through dask-jobqueue."""
 
 import contextlib
 import dataclasses
